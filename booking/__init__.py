@@ -1,0 +1,1 @@
+"""Choose and book: referrals, offers, bookings. See README.md for the map of the house."""

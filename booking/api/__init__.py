@@ -1,0 +1,26 @@
+"""The JSON API: parsing, authorising and documents; everything else is the services'."""
+
+from __future__ import annotations
+
+from flask_wtf.csrf import CSRFProtect
+
+from booking.api.base import ProblemApi
+from booking.edge.flask_app import BookingApp
+
+
+def register(app: BookingApp, csrf: CSRFProtect) -> None:
+    """Hang every blueprint under ``/api/v1`` and the OpenAPI document at ``/api/openapi.json``."""
+    from booking.api import bookings, health, plans, referring, sessions
+    from booking.api import services as services_api
+
+    app.config.update(
+        API_TITLE="Choose and book",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX=None,
+    )
+    api = ProblemApi(app)
+    for module in (sessions, services_api, referring, bookings, plans):
+        api.register_blueprint(module.blp, url_prefix=f"/api/v1{module.blp.url_prefix or ''}")
+        csrf.exempt(module.blp)
+    health.register(app, api)

@@ -1,0 +1,81 @@
+"""Who may come in: staff accounts and their roles, patients' access codes, sessions, throttling."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from booking.db import Base
+from booking.domain.words import Role
+from booking.models.columns import BigKey, Key, enum, fk
+
+
+class AccessCode(Base):
+    """The patient's secret for one referral: only its keyed hash is stored, at most one is live."""
+
+    __tablename__ = "access_code"
+    __table_args__ = (
+        Index(
+            "uq_access_code_live",
+            "referral_id",
+            unique=True,
+            sqlite_where=text("revoked_at IS NULL"),
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+    id: Mapped[Key]
+    referral_id: Mapped[int] = mapped_column(BigKey, fk("referral.id"))
+    code_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class Account(Base):
+    """A member of staff, or a system client (which has no password, only tokens)."""
+
+    __tablename__ = "account"
+    id: Mapped[Key]
+    username: Mapped[str] = mapped_column(String(100), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    password_hash: Mapped[str | None] = mapped_column(String(200))
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class AccountRole(Base):
+    """A role somebody holds at an organisation; people may hold several."""
+
+    __tablename__ = "account_role"
+    __table_args__ = (UniqueConstraint("account_id", "organisation_id", "role"),)
+    id: Mapped[Key]
+    account_id: Mapped[int] = mapped_column(BigKey, fk("account.id"), index=True)
+    organisation_id: Mapped[int] = mapped_column(BigKey, fk("organisation.id"))
+    role: Mapped[Role] = mapped_column(enum(Role))
+
+
+class AuthSession(Base):
+    """Somebody signed in, on a page or by bearer token. Only the token's hash is stored; revocable here."""
+
+    __tablename__ = "auth_session"
+    __table_args__ = (CheckConstraint("(account_role_id IS NULL) <> (referral_id IS NULL)", name="one_principal"),)
+    id: Mapped[Key]
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    account_role_id: Mapped[int | None] = mapped_column(BigKey, fk("account_role.id"), index=True)
+    referral_id: Mapped[int | None] = mapped_column(BigKey, fk("referral.id"), index=True)
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    idle_minutes: Mapped[int | None]
+    """None for tokens of system clients, which have no idle limit."""
+    revoked_at: Mapped[datetime | None]
+
+
+class SignInAttempt(Base):
+    """Failed sign-ins in a window of time, counted per (name, address) and per address."""
+
+    __tablename__ = "sign_in_attempt"
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    window_start: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(default=0)

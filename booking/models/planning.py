@@ -1,0 +1,100 @@
+"""Policies, plan runs, what they propose and at what price."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, LargeBinary, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from booking.db import Base
+from booking.domain.words import OfferState, PlanRunState
+from booking.models.columns import BigKey, Key, enum, fk
+from booking.models.slots import Slot
+
+
+class PolicyVersion(Base):
+    """A dated, numbered version of the planning policy: targets, weights, how many offers, how long they hold."""
+
+    __tablename__ = "policy_version"
+    id: Mapped[Key]
+    version: Mapped[int] = mapped_column(unique=True)
+    effective_from: Mapped[date]
+    body: Mapped[dict[str, Any]]
+    explanation: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(200))
+
+
+class PlanRun(Base):
+    __tablename__ = "plan_run"
+    __table_args__ = (
+        CheckConstraint("(state = 'RUNNING') = (finished_at IS NULL)", name="finished"),
+        Index(
+            "uq_plan_run_running",
+            "state",
+            unique=True,
+            sqlite_where=text("state = 'RUNNING'"),
+            postgresql_where=text("state = 'RUNNING'"),
+        ),
+    )
+    id: Mapped[Key]
+    state: Mapped[PlanRunState] = mapped_column(enum(PlanRunState))
+    started_at: Mapped[datetime]
+    heartbeat_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    as_of: Mapped[date]
+    policy_version: Mapped[int]
+    input_digest: Mapped[str | None] = mapped_column(String(64))
+    certified: Mapped[bool] = mapped_column(default=False)
+    summary: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Offer(Base):
+    """A slot proposed to a referral. Rank 1 is the guaranteed one, held for the patient until it expires."""
+
+    __tablename__ = "offer"
+    __table_args__ = (
+        Index(
+            "uq_offer_open_rank",
+            "referral_id",
+            "rank",
+            unique=True,
+            sqlite_where=text("state = 'OPEN'"),
+            postgresql_where=text("state = 'OPEN'"),
+        ),
+        Index(
+            "ix_offer_expiry",
+            "expires_at",
+            sqlite_where=text("state = 'OPEN'"),
+            postgresql_where=text("state = 'OPEN'"),
+        ),
+        CheckConstraint("rank BETWEEN 1 AND 20", name="rank"),
+        CheckConstraint("NOT guaranteed OR rank = 1", name="guaranteed_first"),
+    )
+    id: Mapped[Key]
+    referral_id: Mapped[int] = mapped_column(BigKey, fk("referral.id"), index=True)
+    plan_run_id: Mapped[int | None] = mapped_column(BigKey, fk("plan_run.id"), index=True)
+    slot_id: Mapped[int] = mapped_column(BigKey, fk("slot.id"), index=True)
+    rank: Mapped[int]
+    guaranteed: Mapped[bool]
+    state: Mapped[OfferState] = mapped_column(enum(OfferState))
+    reasons: Mapped[dict[str, Any]]
+    """``{"words": [...], "codes": [...], "cost": {...}}``: for the patient and for the analyst."""
+    regret: Mapped[int] = mapped_column(BigKey, default=0)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    slot: Mapped[Slot] = relationship(lazy="raise_on_sql")
+
+
+class PlanPrice(Base):
+    """The dual prices of one plan for one service: a compressed table of (day, part of day, price)."""
+
+    __tablename__ = "plan_price"
+    __table_args__ = (UniqueConstraint("plan_run_id", "service_id"),)
+    id: Mapped[Key]
+    plan_run_id: Mapped[int] = mapped_column(BigKey, fk("plan_run.id"))
+    service_id: Mapped[int] = mapped_column(BigKey, fk("service.id"))
+    prices: Mapped[bytes] = mapped_column(LargeBinary)

@@ -1,0 +1,230 @@
+"""Choosing and booking: hold, book, cancel. The promise is here: what is answered "booked" is a row on a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from booking.domain.eligibility import why_slot_not
+from booking.domain.errors import FieldError, Forbidden, Invalid, NotFound, SlotNotAvailable
+from booking.domain.ids import new_booking_reference
+from booking.domain.reasons import APPOINTMENT_REASONS, check_reason
+from booking.domain.referral import Action, next_state
+from booking.domain.words import REFERRERS, BookingState, HoldKind, OfferState, Role
+from booking.models import Booking, Patient, Referral, ReferralService, Service, Slot
+from booking.services import outbox, places
+from booking.services.directory import LOADED, rules_of
+from booking.services.referrals import lock_referral, own_referral, transition
+from booking.services.refusals import translated
+from booking.services.work import Work
+
+BOOKING_DETAIL = (
+    joinedload(Booking.slot).joinedload(Slot.site),
+    joinedload(Booking.slot).joinedload(Slot.practitioner),
+    joinedload(Booking.slot).joinedload(Slot.service).joinedload(Service.organisation),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The slot a patient chose, with its times as they were shown (domain rule 5)."""
+
+    slot_id: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+def _may_choose(work: Work) -> None:
+    if work.actor.role is not Role.PATIENT and work.actor.role not in REFERRERS:
+        raise Forbidden("Only the patient, or the practice for them, chooses an appointment.")
+
+
+def check_choice(work: Work, referral: Referral, slot: Slot, choice: Choice) -> None:
+    """Rule 5 on a locked referral and slot: as offered, on the shortlist, bookable, in the window."""
+    faults = [
+        FieldError(name, "SLOT_CHANGED", f"The slot does not {verb} at that time.")
+        for name, verb, fine in (
+            ("starts_at", "start", choice.starts_at == slot.starts_at),
+            ("ends_at", "end", choice.ends_at == slot.ends_at),
+        )
+        if not fine
+    ]
+    if faults:
+        raise Invalid(*faults)
+    check_slot(work, referral, slot)
+
+
+def check_slot(work: Work, referral: Referral, slot: Slot) -> None:
+    """The slot is one this referral may be booked on now, free or not; :class:`SlotNotAvailable` says why not."""
+    service = work.session.scalars(
+        select(Service)
+        .join(
+            ReferralService, (ReferralService.service_id == Service.id) & (ReferralService.referral_id == referral.id)
+        )
+        .where(Service.id == slot.service_id)
+        .options(*LOADED[2:])
+    ).first()
+    if service is None:
+        raise SlotNotAvailable("This slot is not at a service of your shortlist.", code="NOT_SHORTLISTED")
+    patient = work.session.get_one(Patient, referral.patient_id)
+    why = why_slot_not(
+        rules_of(service),
+        slot_date=slot.local_date,
+        slot_priorities=slot.priorities,
+        slot_practitioner=slot.practitioner_id,
+        priority=referral.priority,
+        named_practitioner=referral.named_practitioner_id,
+        date_of_birth=patient.date_of_birth,
+        sex=patient.sex,
+        today=work.today,
+    )
+    if why is not None:
+        raise SlotNotAvailable(why[1], code=why[0])
+
+
+def hold(work: Work, ubrn: str, choice: Choice) -> Booking:
+    """Keep the chosen slot for the patient while they confirm. One such hold at a time."""
+    _may_choose(work)
+    referral = lock_referral(work, ubrn)
+    next_state(referral.state, Action.BOOK)
+    slot = places.lock_slot(work, choice.slot_id)
+    check_choice(work, referral, slot, choice)
+    existing = _own_hold(work, referral, slot)
+    if (
+        existing is not None
+        and existing.held_until is not None
+        and existing.held_until > work.now + timedelta(minutes=1)
+    ):
+        return existing
+    until = work.now + timedelta(minutes=work.config.hold_minutes)
+    return places.hold_place(work, referral, slot, HoldKind.CHOICE, until)
+
+
+def _own_hold(work: Work, referral: Referral, slot: Slot) -> Booking | None:
+    return work.session.scalars(
+        select(Booking)
+        .where(
+            Booking.referral_id == referral.id,
+            Booking.slot_id == slot.id,
+            Booking.state == BookingState.HELD,
+            Booking.held_until > work.now,
+        )
+        .order_by(Booking.held_until.desc())
+    ).first()
+
+
+def book(work: Work, ubrn: str, choice: Choice) -> Booking:
+    """Book the chosen slot for the referral, in one transaction with its event, audit entry and message.
+
+    Raises :class:`SlotTaken` or :class:`SlotNotAvailable` where the place is gone, :class:`AlreadyBooked`
+    where the patient is elsewhere then, :class:`IllegalTransition` where the referral is not to be booked.
+    """
+    _may_choose(work)
+    referral = lock_referral(work, ubrn)
+    next_state(referral.state, Action.BOOK)
+    slot = places.lock_slot(work, choice.slot_id)
+    check_choice(work, referral, slot, choice)
+    booked = _claim(work, referral, slot)
+    places.release_holds(work, referral.id, except_id=booked.id)
+    places.close_offers(work, referral.id, OfferState.SUPERSEDED, taken_slot=slot.id)
+    transition(work, referral, Action.BOOK, detail={"booking": booked.reference, "slot": slot.id})
+    outbox.enqueue(
+        work,
+        "appointment-booked",
+        f"booking:{booked.reference}:booked",
+        {"ubrn": referral.ubrn, "reference": booked.reference},
+        referral_id=referral.id,
+    )
+    with translated():
+        work.session.flush()
+    return booked
+
+
+def _claim(work: Work, referral: Referral, slot: Slot) -> Booking:
+    """Turn the referral's own hold on the slot into the booking, or take a free place."""
+    if slot.starts_at <= work.now:
+        raise SlotNotAvailable("This time can no longer be booked.")
+    places.expire_holds_on(work, slot.id)
+    booked = _own_hold(work, referral, slot)
+    if booked is None:
+        booked = Booking(
+            referral_id=referral.id,
+            patient_id=referral.patient_id,
+            slot_id=slot.id,
+            place=places.free_place(work, slot),
+            starts_at=slot.starts_at,
+            ends_at=slot.ends_at,
+            created_at=work.now,
+        )
+        work.session.add(booked)
+    booked.state = BookingState.BOOKED
+    booked.booked_at = work.now
+    booked.reference = new_booking_reference()
+    with translated():
+        work.session.flush()
+    return booked
+
+
+def current_booking(work: Work, referral: Referral) -> Booking | None:
+    """The referral's live appointment with slot, site and service loaded."""
+    return work.session.scalars(
+        select(Booking)
+        .where(Booking.referral_id == referral.id, Booking.state == BookingState.BOOKED)
+        .options(*BOOKING_DETAIL)
+    ).first()
+
+
+def with_detail(work: Work, booking_id: int) -> Booking:
+    """The booking with slot, site, clinician and service loaded."""
+    return work.session.scalars(select(Booking).where(Booking.id == booking_id).options(*BOOKING_DETAIL)).one()
+
+
+def own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
+    """A booking by its reference, with the referral the actor may see; else :class:`NotFound`."""
+    row = work.session.execute(
+        select(Booking, Referral.ubrn)
+        .join(Referral, Referral.id == Booking.referral_id)
+        .where(Booking.reference == reference.strip().upper())
+        .options(*BOOKING_DETAIL)
+    ).first()
+    if row is None:
+        raise NotFound("There is no such booking, or it is not yours.")
+    try:
+        return row[0], own_referral(work, row[1])
+    except NotFound:
+        raise NotFound("There is no such booking, or it is not yours.") from None
+
+
+def cancel_booking(work: Work, reference: str, *, reason: str, comment: str | None) -> Booking:
+    """The patient (or the practice for them) gives the place back and may choose again (domain rule 8)."""
+    _may_choose(work)
+    booked, seen = own_booking(work, reference)
+    referral = lock_referral(work, seen.ubrn)
+    work.session.refresh(booked, attribute_names=["state", "released_at"])
+    next_state(referral.state, Action.CANCEL_APPOINTMENT_BY_PATIENT)
+    if booked.state is not BookingState.BOOKED:
+        raise NotFound("That booking was cancelled before.")
+    # A patient's own reason list serves the practice too: it speaks for them.
+    check_reason(APPOINTMENT_REASONS, reason, role=work.actor.role, comment=comment, on=work.today)
+    booked.state, booked.released_at = BookingState.CANCELLED, work.now
+    booked.reason_code, booked.comment = reason, comment
+    transition(
+        work,
+        referral,
+        Action.CANCEL_APPOINTMENT_BY_PATIENT,
+        reason_code=reason,
+        comment=comment,
+        detail={"booking": booked.reference, "slot": booked.slot_id},
+    )
+    outbox.enqueue(
+        work,
+        "appointment-cancelled",
+        f"booking:{booked.reference}:cancelled",
+        {"ubrn": referral.ubrn, "reference": booked.reference},
+        referral_id=referral.id,
+    )
+    work.session.flush()
+    return booked

@@ -1,0 +1,150 @@
+"""Offers: those a patient has, and making some at once where there are none.
+
+The nightly plan proposes to everybody together. Between plans one patient is served by themselves: the free
+slots of their shortlist, cheapest first by the last plan's prices, the first of them held.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import joinedload
+
+from booking.domain.errors import SlotNotAvailable
+from booking.domain.geo import distance_km
+from booking.domain.needs import patient_needs, slot_offers, week_part
+from booking.domain.offer import Candidate, choose, words
+from booking.domain.referral import CHOOSING
+from booking.domain.words import BookingState, HoldKind, OfferState
+from booking.models import Booking, Offer, Patient, Referral, Service, Slot
+from booking.services import places
+from booking.services.policy import current_policy
+from booking.services.slots import SlotSearch, free_slots, usable_services
+from booking.services.work import Work
+
+PER_SERVICE = 30
+"""How many of a service's earliest free slots are looked at when one patient is served."""
+
+_DETAIL = (
+    joinedload(Offer.slot).joinedload(Slot.site),
+    joinedload(Offer.slot).joinedload(Slot.practitioner),
+    joinedload(Offer.slot).joinedload(Slot.service).joinedload(Service.organisation),
+)
+
+
+def open_offers(work: Work, referral: Referral) -> list[Offer]:
+    """The referral's offers that can be taken now, the guaranteed one first: each checked again as it is shown."""
+    held_by_me = (
+        select(Booking.id)
+        .where(
+            Booking.slot_id == Slot.id, Booking.referral_id == referral.id, Booking.state == BookingState.HELD,
+            Booking.held_until > work.now,
+        )
+        .exists()
+    )  # fmt: skip
+    query = (
+        select(Offer)
+        .join(Slot, Slot.id == Offer.slot_id)
+        .where(
+            Offer.referral_id == referral.id, Offer.state == OfferState.OPEN, Offer.expires_at > work.now,
+            Slot.status == "PUBLISHED", Slot.starts_at > work.now, or_(held_by_me, places.has_free_place(work.now)),
+        )
+        .options(*_DETAIL)
+        .order_by(Offer.rank)
+    )  # fmt: skip
+    return list(work.session.scalars(query))
+
+
+def ensure_offers(work: Work, referral: Referral) -> list[Offer]:
+    """The open offers of a locked referral with detail loaded; fresh ones where it is choosing and has none."""
+    found = open_offers(work, referral)
+    if referral.state not in CHOOSING or any(offer.guaranteed for offer in found):
+        return found
+    return propose_now(work, referral)
+
+
+def propose_now(work: Work, referral: Referral) -> list[Offer]:
+    """Offer the referral what is free at this moment: the best is held, the others differ from it."""
+    places.close_offers(work, referral.id, OfferState.SUPERSEDED)
+    policy = current_policy(work.session, work.today)
+    slots = _suitable(work, referral)
+    candidates = [_candidate(slot, referral, referral.patient) for slot in slots.values()]
+    if not candidates:
+        return []
+    until = work.now + timedelta(days=policy.offer_days)
+    for _ in range(len(candidates)):
+        chosen = choose(candidates, policy.alternatives)
+        first = chosen[0]
+        try:
+            places.hold_place(work, referral, places.lock_slot(work, first.slot_id), HoldKind.OFFER, until)
+        except SlotNotAvailable:
+            candidates.remove(first)  # somebody was quicker: the next best
+            continue
+        _write(work, referral, chosen, candidates, until)
+        return open_offers(work, referral)
+    return []
+
+
+def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
+    """Free slots near in time at each shortlisted service that meet the patient's needs and times."""
+    patient = referral.patient
+    needs = patient_needs(
+        step_free=patient.step_free, interpreter=patient.interpreter_language is not None,
+        clinician_sex=patient.clinician_sex, video_possible=patient.video_possible,
+    )  # fmt: skip
+    found: dict[int, Slot] = {}
+    for service, _ in usable_services(referral):
+        for slot in free_slots(work, referral, SlotSearch(service_ids=(service.id,), limit=PER_SERVICE)):
+            offers = slot_offers(
+                site_step_free=slot.site.step_free, interpreters=service.interpreters,
+                practitioner_sex=slot.practitioner.sex if slot.practitioner else None, mode=slot.mode,
+            )  # fmt: skip
+            far = _distance(slot, patient)
+            too_far = patient.farthest_km is not None and far is not None and far > patient.farthest_km
+            part = week_part(slot.starts_at.astimezone(ZoneInfo(slot.time_zone)))
+            if not needs & ~offers and not patient.unsuitable_times >> part & 1 and not too_far:
+                found[slot.id] = slot
+    return found
+
+
+def _distance(slot: Slot, patient: Patient) -> float | None:
+    site = slot.site
+    if patient.latitude is None or patient.longitude is None or site.latitude is None or site.longitude is None:
+        return None
+    return distance_km(patient.latitude, patient.longitude, site.latitude, site.longitude)
+
+
+def _candidate(slot: Slot, referral: Referral, patient: Patient) -> Candidate:
+    return Candidate(
+        slot_id=slot.id,
+        provider_id=slot.service.organisation_id,
+        day=slot.local_date,
+        part=week_part(slot.starts_at.astimezone(ZoneInfo(slot.time_zone))) % 3,
+        distance_km=_distance(slot, patient),
+        wait_days=(slot.local_date - referral.rtt_clock_start).days,
+        late_days=max(0, (slot.local_date - referral.due_date).days),
+    )
+
+
+def _write(work: Work, referral: Referral, chosen: list[Candidate], seen: list[Candidate], until: datetime) -> None:
+    distances = [c.distance_km for c in seen if c.distance_km is not None]
+    for rank, candidate in enumerate(chosen, 1):
+        said = words(
+            candidate, guaranteed=rank == 1, nearest_km=min(distances, default=None), earliest=min(c.day for c in seen),
+            due=referral.due_date, day=work.today,
+        )  # fmt: skip
+        work.session.add(
+            Offer(
+                referral_id=referral.id, slot_id=candidate.slot_id, rank=rank, guaranteed=rank == 1,
+                state=OfferState.OPEN, reasons={"words": said}, created_at=work.now, expires_at=until,
+            )
+        )  # fmt: skip
+    work.session.flush()
+
+
+def decline(work: Work, referral: Referral) -> None:
+    """The patient wants none of these: the held place goes back at once."""
+    places.close_offers(work, referral.id, OfferState.DECLINED)
+    places.release_holds(work, referral.id)

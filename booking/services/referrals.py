@@ -1,0 +1,289 @@
+"""Referrals: made, found, changed in state, cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import joinedload, selectinload
+
+from booking.domain.eligibility import why_service_not
+from booking.domain.errors import FieldError, Forbidden, Invalid, NotFound, StaleVersion
+from booking.domain.ids import new_ubrn, parse_ubrn
+from booking.domain.reasons import REFERRAL_REASONS, check_reason
+from booking.domain.referral import Action, ReferralState, next_state
+from booking.domain.targets import clock_start, due_date
+from booking.domain.words import PROVIDERS, REFERRERS, Priority, Role
+from booking.models import (
+    ClinicType,
+    Organisation,
+    Practitioner,
+    Referral,
+    ReferralEvent,
+    ReferralService,
+    Service,
+    Specialty,
+)
+from booking.services import access, audit, outbox, places
+from booking.services.directory import LOADED, rules_of, services_by_id, visible_ids
+from booking.services.patients import own_patient
+from booking.services.policy import current_policy
+from booking.services.work import Work
+
+LONGEST_SHORTLIST = 20
+
+WITH_DETAIL = (
+    joinedload(Referral.patient),
+    joinedload(Referral.practice),
+    selectinload(Referral.shortlist).joinedload(ReferralService.service).options(*LOADED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewReferral:
+    patient_id: int
+    specialty: str
+    priority: Priority
+    reason: str
+    shortlist: Sequence[int]
+    clinic_type: str | None = None
+    named_practitioner: str | None = None
+    referrer: str | None = None
+    clinical_information: str = ""
+    rtt_clock_start: date | None = None
+
+
+def create_referral(work: Work, new: NewReferral) -> tuple[Referral, str]:
+    """Make and issue a referral. Returns it with its access code, which is never readable again."""
+    patient = own_patient(work, new.patient_id)
+    if patient.practice_id is None:
+        raise Invalid.field("patient_id", "NO_PRACTICE", "A patient with no registered practice can't be referred.")
+    practice = work.session.get_one(Organisation, patient.practice_id)
+    referrer = _referrer(work, new.referrer)
+    _check_specialty(work, new.specialty, new.clinic_type)
+    practitioner = _named_practitioner(work, new.named_practitioner)
+    services = _check_shortlist(work, new, practice, patient.date_of_birth, patient.sex)
+    start = clock_start(new.rtt_clock_start, today=work.today)
+    referral = Referral(
+        ubrn=_fresh_ubrn(work),
+        patient_id=patient.id,
+        practice_id=practice.id,
+        referrer=referrer,
+        specialty_code=new.specialty,
+        clinic_type_code=new.clinic_type,
+        named_practitioner_id=practitioner.id if practitioner else None,
+        priority=new.priority,
+        reason=new.reason.strip(),
+        clinical_information=new.clinical_information,
+        rtt_clock_start=start,
+        due_date=due_date(start, new.priority, current_policy(work.session, work.today).target_days),
+        state=ReferralState.DRAFT,
+        version=0,
+        created_at=work.now,
+    )
+    work.session.add(referral)
+    work.session.flush()
+    work.session.add_all(
+        ReferralService(referral_id=referral.id, service_id=service.id, position=place)
+        for place, service in enumerate(services, 1)
+    )
+    transition(work, referral, Action.ISSUE, detail={"priority": new.priority, "shortlist": [s.id for s in services]})
+    code = access.issue(work, referral)
+    outbox.enqueue(
+        work, "referral-ready", f"referral:{referral.id}:ready", {"ubrn": referral.ubrn}, referral_id=referral.id
+    )
+    work.session.flush()
+    return own_referral(work, referral.ubrn), code
+
+
+def _fresh_ubrn(work: Work) -> str:
+    # Twelve digits at random: a clash among a hundred million referrals has odds of one in 9,000, and the
+    # unique constraint refuses it all the same.
+    while True:
+        ubrn = new_ubrn()
+        if work.session.scalar(select(Referral.id).where(Referral.ubrn == ubrn)) is None:
+            return ubrn
+
+
+def _referrer(work: Work, given: str | None) -> str:
+    if work.actor.role is Role.REFERRING_ADMIN and not (given or "").strip():
+        raise Invalid.field("referrer", "REQUIRED", "Name the clinician you refer for.")
+    return (given or work.actor.name).strip()
+
+
+def _check_specialty(work: Work, specialty: str, clinic_type: str | None) -> None:
+    if work.session.get(Specialty, specialty) is None:
+        raise Invalid.field("specialty", "SPECIALTY_UNKNOWN", f"{specialty!r} is not a specialty code we know.")
+    if clinic_type is not None:
+        clinic = work.session.get(ClinicType, clinic_type)
+        if clinic is None or clinic.specialty_code != specialty:
+            raise Invalid.field(
+                "clinic_type", "CLINIC_TYPE_UNKNOWN", f"{clinic_type!r} is not a clinic type of specialty {specialty}."
+            )
+
+
+def _named_practitioner(work: Work, identifier: str | None) -> Practitioner | None:
+    if identifier is None:
+        return None
+    found = work.session.scalars(select(Practitioner).where(Practitioner.identifier == identifier)).first()
+    if found is None:
+        raise Invalid.field(
+            "named_practitioner", "PRACTITIONER_UNKNOWN", f"No clinician has the identifier {identifier!r}."
+        )
+    return found
+
+
+def _check_shortlist(work: Work, new: NewReferral, practice: Organisation, born: date, sex: Any) -> list[Service]:
+    ids = list(new.shortlist)
+    if not 1 <= len(ids) <= LONGEST_SHORTLIST:
+        raise Invalid.field("shortlist", "SHORTLIST_LENGTH", f"A shortlist has 1 to {LONGEST_SHORTLIST} services.")
+    if len(set(ids)) != len(ids):
+        raise Invalid.field("shortlist", "SHORTLIST_DUPLICATE", "A service stands twice in the shortlist.")
+    services = services_by_id(work.session, ids)
+    visible = visible_ids(work.session, ids, practice, work.today)
+    faults: list[FieldError] = []
+    for place, service_id in enumerate(ids):
+        service = services.get(service_id)
+        if service is None or (service_id not in visible):
+            faults.append(
+                FieldError(
+                    f"shortlist.{place}", "SERVICE_UNKNOWN", f"Service {service_id} is not one you can refer to."
+                )
+            )
+            continue
+        why = why_service_not(
+            rules_of(service),
+            specialty_code=new.specialty,
+            clinic_type=new.clinic_type,
+            priority=new.priority,
+            date_of_birth=born,
+            sex=sex,
+            visible=True,
+            today=work.today,
+        )
+        if why is not None:
+            faults.append(FieldError(f"shortlist.{place}", why[0], f"{service.name} {why[1]}."))
+    if faults:
+        raise Invalid(*faults)
+    return [services[service_id] for service_id in ids]
+
+
+def _visible(work: Work, query: Select[Referral]) -> Select[Referral]:
+    """Narrow a query to the referrals the actor may see; everybody else's don't exist for them."""
+    actor = work.actor
+    if actor.role is Role.PATIENT:
+        return query.where(Referral.id == actor.referral_id)
+    if actor.role in REFERRERS:
+        return query.where(Referral.practice_id == actor.organisation_id)
+    if actor.role in PROVIDERS:
+        return query.where(
+            select(ReferralService.service_id)
+            .join(Service, Service.id == ReferralService.service_id)
+            .where(ReferralService.referral_id == Referral.id, Service.organisation_id == actor.organisation_id)
+            .exists()
+        )
+    raise Forbidden("Your role does not see referrals.")
+
+
+def own_referral(work: Work, ubrn: str) -> Referral:
+    """The referral with all detail, if the actor may see it; else :class:`NotFound`."""
+    query = _visible(work, select(Referral).where(Referral.ubrn == parse_ubrn(ubrn))).options(*WITH_DETAIL)
+    found = work.session.scalars(query.execution_options(populate_existing=True)).unique().first()
+    if found is None:
+        raise NotFound("There is no such referral, or it is not yours.")
+    return found
+
+
+def lock_referral(work: Work, ubrn: str, *, version: int | None = None) -> Referral:
+    """The referral locked for change; :class:`StaleVersion` where ``version`` is not the current one (rule 12)."""
+    query = _visible(work, select(Referral).where(Referral.ubrn == parse_ubrn(ubrn))).with_for_update(of=Referral)
+    found = work.session.scalars(query.execution_options(populate_existing=True)).first()
+    if found is None:
+        raise NotFound("There is no such referral, or it is not yours.")
+    if version is not None and found.version != version:
+        raise StaleVersion("The referral has changed since you read it. Read it again and repeat.")
+    return found
+
+
+def list_referrals(
+    work: Work, *, states: Sequence[ReferralState] = (), before_id: int | None = None, limit: int = 50
+) -> list[Referral]:
+    """Newest first, paged by key."""
+    query = _visible(work, select(Referral)).options(joinedload(Referral.patient), joinedload(Referral.practice))
+    if states:
+        query = query.where(Referral.state.in_(states))
+    if before_id is not None:
+        query = query.where(Referral.id < before_id)
+    return list(work.session.scalars(query.order_by(Referral.id.desc()).limit(limit)))
+
+
+def transition(
+    work: Work,
+    referral: Referral,
+    action: Action,
+    *,
+    reason_code: str | None = None,
+    comment: str | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Move a locked referral along the table of transitions, with its event and audit entry."""
+    before = referral.state
+    referral.state = next_state(before, action)
+    referral.version += 1
+    work.session.add(
+        ReferralEvent(
+            referral_id=referral.id,
+            sequence=referral.version,
+            action=action,
+            from_state=before,
+            to_state=referral.state,
+            actor=work.actor.name,
+            role=work.actor.role,
+            at=work.now,
+            reason_code=reason_code,
+            comment=comment,
+            detail=detail or {},
+        )
+    )
+    audit.record(
+        work,
+        f"referral:{referral.id}",
+        f"referral.{action.lower()}",
+        before={"state": before},
+        after={"state": referral.state, **(detail or {}), **({"reason": reason_code} if reason_code else {})},
+    )
+
+
+def cancel_referral(work: Work, ubrn: str, *, reason: str, comment: str | None, version: int | None = None) -> Referral:
+    """Cancel the referral and let go of everything it holds (domain rule 8)."""
+    referral = lock_referral(work, ubrn, version=version)
+    next_state(referral.state, Action.CANCEL_REFERRAL)
+    check_reason(REFERRAL_REASONS, reason, role=work.actor.role, comment=comment, on=work.today)
+    released = places.release_everything(work, referral, reason_code=reason)
+    transition(
+        work, referral, Action.CANCEL_REFERRAL, reason_code=reason, comment=comment, detail={"released": released}
+    )
+    outbox.enqueue(
+        work,
+        "referral-cancelled",
+        f"referral:{referral.id}:cancelled",
+        {"ubrn": referral.ubrn},
+        referral_id=referral.id,
+    )
+    work.session.flush()
+    return own_referral(work, referral.ubrn)
+
+
+def reissue_access_code(work: Work, ubrn: str) -> tuple[Referral, str]:
+    """A new code for a patient who has lost theirs; the old one and its open sessions stop working."""
+    referral = lock_referral(work, ubrn)
+    if referral.state in {ReferralState.CANCELLED_REFERRAL, ReferralState.CLOSED}:
+        next_state(referral.state, Action.BOOK)  # raises, naming the state
+    code = access.issue(work, referral)
+    access.revoke_patient_sessions(work, referral.id)
+    audit.record(work, f"referral:{referral.id}", "referral.reissue_access_code")
+    work.session.flush()
+    return own_referral(work, referral.ubrn), code

@@ -1,0 +1,187 @@
+"""Signing in and out: patients by UBRN, access code and date of birth; staff by password; systems by token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from booking.domain.errors import Invalid, NotSignedIn, TooManyAttempts
+from booking.domain.ids import parse_ubrn
+from booking.domain.referral import ReferralState
+from booking.domain.words import Role
+from booking.keys import Keys, new_token, password_matches
+from booking.models import Account, AccountRole, AuthSession, Organisation, Patient, Referral, SignInAttempt
+from booking.services import access
+from booking.services.work import Actor, Work
+
+WINDOW = timedelta(minutes=15)
+PER_NAME_AND_ADDRESS = 5
+PER_ADDRESS = 60
+ABSOLUTE = timedelta(hours=12)
+WRONG = "Those details don't match a referral we hold. Check the reference, the access code and the date of birth."
+WRONG_STAFF = "That name and password don't match."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    token: str
+    expires_at: datetime
+    role: Role
+
+
+def throttle_keys(keys: Keys, name: str, address: str) -> tuple[tuple[str, int], tuple[str, int]]:
+    """What failures are counted under: the name from this address, and the address. Never the name alone,
+    or a stranger could lock somebody else out."""
+    return (
+        (keys.hash("throttle", "name", name, address), PER_NAME_AND_ADDRESS),
+        (keys.hash("throttle", "address", address), PER_ADDRESS),
+    )
+
+
+def check_throttle(session: Session, keys: Keys, name: str, address: str, now: datetime) -> None:
+    for key, most in throttle_keys(keys, name, address):
+        row = session.get(SignInAttempt, key)
+        if row is not None and row.window_start + WINDOW > now and row.failures >= most:
+            wait = int((row.window_start + WINDOW - now).total_seconds()) + 1
+            raise TooManyAttempts(
+                "Too many attempts from here. Please wait a few minutes and try again.", retry_after=wait
+            )
+
+
+def count_failure(session: Session, keys: Keys, name: str, address: str, now: datetime) -> None:
+    """Count one failed attempt; a window that has passed starts anew. Safe under concurrency."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    for key, _ in sorted(throttle_keys(keys, name, address)):
+        session.execute(
+            delete(SignInAttempt).where(SignInAttempt.key == key, SignInAttempt.window_start <= now - WINDOW)
+        )
+        statement = insert(SignInAttempt).values(key=key, window_start=now, failures=1)
+        session.execute(
+            statement.on_conflict_do_update(index_elements=["key"], set_={"failures": SignInAttempt.failures + 1})
+        )
+
+
+def patient_sign_in(work: Work, ubrn: str, access_code: str, date_of_birth: date | None) -> SignedIn:
+    """Three things must match; whichever is wrong, the answer and its time are the same."""
+    try:
+        digits = parse_ubrn(ubrn)
+    except Invalid:
+        digits = "000000000000"
+    row = work.session.execute(
+        select(Referral.id, Referral.ubrn, Referral.state, Patient.date_of_birth)
+        .join(Patient, Patient.id == Referral.patient_id)
+        .where(Referral.ubrn == digits)
+    ).first()
+    code_fits = access.matches(work, row.id if row else 0, digits, access_code)
+    if row is None or not code_fits or row.date_of_birth != date_of_birth or row.state is ReferralState.DRAFT:
+        raise NotSignedIn(WRONG, code="WRONG_DETAILS")
+    return _open(work, referral_id=row.id, role=Role.PATIENT)
+
+
+def staff_sign_in(work: Work, username: str, password: str, role_id: int | None = None) -> SignedIn:
+    """By password; with several roles the first is taken unless ``role_id`` names another."""
+    account = work.session.scalars(select(Account).where(Account.username == username.strip().lower())).first()
+    fits = password_matches(account.password_hash if account else None, password)
+    if account is None or not fits or not account.active:
+        raise NotSignedIn(WRONG_STAFF, code="WRONG_DETAILS")
+    roles = list(
+        work.session.scalars(select(AccountRole).where(AccountRole.account_id == account.id).order_by(AccountRole.id))
+    )
+    chosen = next((r for r in roles if role_id is None or r.id == role_id), None)
+    if chosen is None:
+        raise NotSignedIn(WRONG_STAFF, code="WRONG_DETAILS")
+    return _open(work, account_role_id=chosen.id, role=chosen.role)
+
+
+def _open(work: Work, *, role: Role, referral_id: int | None = None, account_role_id: int | None = None) -> SignedIn:
+    token, expires = new_token(), work.now + ABSOLUTE
+    work.session.add(
+        AuthSession(
+            token_hash=work.keys.hash("session", token),
+            referral_id=referral_id,
+            account_role_id=account_role_id,
+            created_at=work.now,
+            last_seen_at=work.now,
+            expires_at=expires,
+            idle_minutes=work.config.session_minutes,
+        )
+    )
+    work.session.flush()
+    return SignedIn(token, expires, role)
+
+
+def system_token(work: Work, account_role_id: int, *, days: int) -> SignedIn:
+    """A token for a system client: shown once, no idle limit, revocable."""
+    token, expires = new_token(), work.now + timedelta(days=days)
+    role = work.session.get_one(AccountRole, account_role_id).role
+    work.session.add(
+        AuthSession(
+            token_hash=work.keys.hash("session", token),
+            account_role_id=account_role_id,
+            created_at=work.now,
+            last_seen_at=work.now,
+            expires_at=expires,
+            idle_minutes=None,
+        )
+    )
+    work.session.flush()
+    return SignedIn(token, expires, role)
+
+
+def actor_for(session: Session, keys: Keys, token: str, now: datetime) -> Actor | None:
+    """Who the token belongs to, or None if it is unknown, over, idle too long or revoked."""
+    row = session.execute(
+        select(
+            AuthSession,
+            AccountRole.role,
+            AccountRole.organisation_id,
+            Account.name,
+            Account.active,
+            Organisation.ods_code,
+        )
+        .outerjoin(AccountRole, AccountRole.id == AuthSession.account_role_id)
+        .outerjoin(Account, Account.id == AccountRole.account_id)
+        .outerjoin(Organisation, Organisation.id == AccountRole.organisation_id)
+        .where(AuthSession.token_hash == keys.hash("session", token))
+    ).first()
+    if row is None:
+        return None
+    found: AuthSession = row[0]
+    idle = timedelta(minutes=found.idle_minutes) if found.idle_minutes is not None else None
+    if (
+        found.revoked_at is not None
+        or found.expires_at <= now
+        or (idle is not None and found.last_seen_at + idle <= now)
+    ):
+        return None
+    if found.referral_id is not None:
+        return Actor("patient", Role.PATIENT, referral_id=found.referral_id, session_id=found.id)
+    if not row.active:
+        return None
+    return Actor(row.name, row.role, row.organisation_id, row.ods_code, session_id=found.id)
+
+
+SEEN_EVERY = timedelta(minutes=1)
+
+
+def due_for_touch(session: Session, session_id: int, now: datetime) -> bool:
+    found = session.get(AuthSession, session_id)
+    return found is not None and found.last_seen_at + SEEN_EVERY <= now
+
+
+def touch(session: Session, session_id: int, now: datetime) -> None:
+    """Note that the session is in use, at most once a minute."""
+    found = session.get(AuthSession, session_id)
+    if found is not None and found.last_seen_at + SEEN_EVERY <= now:
+        found.last_seen_at = now
+
+
+def sign_out(work: Work) -> None:
+    if work.actor.session_id is not None:
+        found = work.session.get(AuthSession, work.actor.session_id)
+        if found is not None and found.revoked_at is None:
+            found.revoked_at = work.now

@@ -1,0 +1,59 @@
+"""Who is doing something, when, and with what: handed to every use case by the edge that began the transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from booking.config import Config
+from booking.domain.words import Role
+from booking.keys import Keys
+
+HOME_ZONE = ZoneInfo("Europe/London")
+"""The zone of plan days, due dates and ages: the country's. Appointments have their site's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody (or some program) in a role at an organisation; a patient is bound to one referral."""
+
+    name: str
+    role: Role
+    organisation_id: int | None = None
+    organisation_code: str | None = None
+    referral_id: int | None = None
+    on_behalf_of: str | None = None
+    session_id: int | None = None
+    request_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """A stable name for this principal, for idempotency keys and throttling."""
+        if self.referral_id is not None:
+            return f"patient:{self.referral_id}"
+        return f"{self.role}:{self.organisation_id}:{self.name}"
+
+
+SYSTEM = Actor(name="system", role=Role.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work inside one transaction."""
+
+    session: Session
+    actor: Actor
+    now: datetime
+    config: Config = field(repr=False)
+    keys: Keys = field(repr=False)
+
+    @property
+    def today(self) -> date:
+        return self.now.astimezone(HOME_ZONE).date()
+
+    @property
+    def postgresql(self) -> bool:
+        return self.session.get_bind().dialect.name == "postgresql"
