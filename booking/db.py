@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -123,6 +124,9 @@ PRAGMAS = (
 )
 
 
+_writing = threading.local()
+
+
 def _sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
     for pragma in PRAGMAS:
@@ -134,10 +138,13 @@ def _sqlite_begin(connection: Connection, lock_path: str) -> None:
         connection.exec_driver_sql("PRAGMA query_only=ON")
         connection.exec_driver_sql("BEGIN")
         return
+    if getattr(_writing, "path", None) == lock_path:
+        raise RuntimeError("this thread is writing already: a second writer here would wait for itself for ever")
     # Queue on a file lock first: SQLite's own busy handler polls and is unfair (p99 2.0 s against 0.1 s).
     handle = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(handle, fcntl.LOCK_EX)
     connection.info["writer_lock"] = handle
+    _writing.path = lock_path
     try:
         connection.exec_driver_sql("PRAGMA query_only=OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -156,4 +163,5 @@ def _sqlite_end(connection: Connection, verb: str) -> None:
 def _release(info: dict[Any, Any]) -> None:
     handle = info.pop("writer_lock", None)
     if handle is not None:
+        _writing.path = None
         os.close(handle)  # closing lets the flock go

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -146,6 +147,20 @@ def region(work: Work) -> factories.Region:
     made = factories.region(work)
     work.session.commit()
     return made
+
+
+Rows = Callable[[Any], list[Any]]
+
+
+@pytest.fixture
+def rows(database: Database) -> Rows:
+    """Run a select in a short transaction of its own: what is committed now. Leaves no lock behind."""
+
+    def read(query: Any) -> list[Any]:
+        with database.unit_of_work(write=False) as session:
+            return list(session.scalars(query))
+
+    return read
 
 
 @pytest.fixture

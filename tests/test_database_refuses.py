@@ -17,7 +17,9 @@ from tests import factories
 from tests.factories import Region
 
 
-def insert(work: Work, slot: Slot, referral: Referral, state: BookingState = BookingState.BOOKED, **changes: Any) -> Booking:
+def insert(
+    work: Work, slot: Slot, referral: Referral, state: BookingState = BookingState.BOOKED, **changes: Any
+) -> Booking:
     """A row in ``booking`` by hand."""
     booked = state is not BookingState.HELD
     row = Booking(

@@ -71,14 +71,16 @@ def test_closed_routes_refuse_strangers(app: BookingApp) -> None:
         policy = policy_of(app.view_functions[rule.endpoint])
         if policy is None or policy.public:
             continue
-        path = re.sub(r"<(?:int:)?[^>]+>", "1", rule.rule)
+        path = re.sub(r"<[^>]+>", "1", rule.rule)
         method = next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"}))
         app.config["WTF_CSRF_ENABLED"] = False
         answer = client.open(path, method=method, json={} if path.startswith("/api") else None)
         assert answer.status_code == (401 if policy.via is Via.BEARER else 302), (method, path, answer.status_code)
 
 
-def test_roles_outside_a_routes_policy_get_403(app: BookingApp, client: FlaskClient, work: Work, region: Region) -> None:
+def test_roles_outside_a_routes_policy_get_403(
+    app: BookingApp, client: FlaskClient, work: Work, region: Region
+) -> None:
     tokens = {role: factories.token(work, region, role) for role in region.account_roles}
     work.session.commit()
     refused = 0
@@ -86,7 +88,7 @@ def test_roles_outside_a_routes_policy_get_403(app: BookingApp, client: FlaskCli
         policy = policy_of(app.view_functions[rule.endpoint])
         if policy is None or policy.public or policy.via is not Via.BEARER:
             continue
-        path = re.sub(r"<(?:int:)?[^>]+>", "1", rule.rule)
+        path = re.sub(r"<[^>]+>", "1", rule.rule)
         method = next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"}))
         for role, text in tokens.items():
             if role not in policy.roles:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask_wtf.csrf import CSRFProtect
 
-from booking.api.base import ProblemApi
+from booking.api.base import KeyConverter, ProblemApi
 from booking.edge.flask_app import BookingApp
 
 
 def register(app: BookingApp, csrf: CSRFProtect) -> None:
     """Hang every blueprint under ``/api/v1`` and the OpenAPI document at ``/api/openapi.json``."""
-    from booking.api import bookings, health, plans, referring, sessions
+    from booking.api import bookings, health, plans, publishing, referring, sessions
     from booking.api import services as services_api
 
     app.config.update(
@@ -19,8 +19,10 @@ def register(app: BookingApp, csrf: CSRFProtect) -> None:
         OPENAPI_VERSION="3.1.0",
         OPENAPI_URL_PREFIX=None,
     )
+    app.url_map.converters["key"] = KeyConverter
     api = ProblemApi(app)
-    for module in (sessions, services_api, referring, bookings, plans):
+    api.register_converter(KeyConverter, lambda _converter: {"type": "integer", "format": "int64"})
+    for module in (sessions, services_api, referring, bookings, plans, publishing):
         api.register_blueprint(module.blp, url_prefix=f"/api/v1{module.blp.url_prefix or ''}")
         csrf.exempt(module.blp)
     health.register(app, api)

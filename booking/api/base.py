@@ -12,6 +12,7 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from flask_smorest.utils import prepare_response
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import PreconditionRequired, UnsupportedMediaType
+from werkzeug.routing import IntegerConverter, Map
 
 from booking.domain.errors import StaleVersion
 from booking.edge.problems import PROBLEM
@@ -120,6 +121,21 @@ def no_control_characters(text: str) -> None:
     """A marshmallow validator: line breaks and tabs are text, other control characters are not."""
     if any(ord(c) < 32 and c not in "\n\r\t" for c in text) or "\ud800" <= max(text, default="") <= "\udfff":
         raise ma.ValidationError("Holds characters that are not text.")
+
+
+LARGEST_KEY = 2**63 - 1
+
+
+def key(**kwargs: Any) -> ma.fields.Integer:
+    """A field that holds a key: what the database can hold, and no more."""
+    return ma.fields.Integer(validate=ma.validate.Range(1, LARGEST_KEY), **kwargs)
+
+
+class KeyConverter(IntegerConverter):
+    """``<key:…>`` in a path: a number too large for any key is no such page, not a database error."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=LARGEST_KEY)
 
 
 def bounded(text_max: int, *, text_min: int = 1, **kwargs: Any) -> ma.fields.String:

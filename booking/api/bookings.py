@@ -11,7 +11,7 @@ import marshmallow as ma
 from flask import Response
 
 from booking.api import present
-from booking.api.base import IDEMPOTENCY_DOC, Blueprint, StrictSchema, bounded
+from booking.api.base import IDEMPOTENCY_DOC, Blueprint, StrictSchema, bounded, key
 from booking.api.referring import CancelSchema
 from booking.domain.errors import Invalid
 from booking.domain.words import PROVIDERS, REFERRERS, Role
@@ -30,7 +30,7 @@ class OfferListSchema(ma.Schema):
 
 
 class SlotQuery(StrictSchema):
-    service_id = ma.fields.Integer()
+    service_id = key()
     first_date = ma.fields.Date()
     last_date = ma.fields.Date()
     cursor = bounded(80)
@@ -43,7 +43,7 @@ class SlotListSchema(ma.Schema):
 
 
 class ChoiceSchema(StrictSchema):
-    slot_id = ma.fields.Integer(required=True, strict=True)
+    slot_id = key(required=True, strict=True)
     starts_at = ma.fields.AwareDateTime(required=True, metadata={"description": "As offered"})
     ends_at = ma.fields.AwareDateTime(required=True, metadata={"description": "As offered"})
 

@@ -15,6 +15,7 @@ from booking.api.base import (
     StrictSchema,
     bounded,
     etag_of,
+    key,
     not_modified,
     required_version,
 )
@@ -74,23 +75,21 @@ class PatientQuery(StrictSchema):
 
 
 class NewReferralSchema(StrictSchema):
-    patient_id = ma.fields.Integer(required=True, strict=True)
+    patient_id = key(required=True, strict=True)
     specialty = bounded(8, required=True)
     clinic_type = bounded(40)
     named_practitioner = bounded(40, metadata={"description": "Professional identifier, such as a GMC number"})
     priority = ma.fields.Enum(Priority, by_value=True, required=True)
     reason = bounded(500, required=True)
     clinical_information = bounded(20_000, text_min=0, load_default="")
-    shortlist = ma.fields.List(
-        ma.fields.Integer(strict=True), required=True, metadata={"description": "1 to 20 service ids"}
-    )
+    shortlist = ma.fields.List(key(strict=True), required=True, metadata={"description": "1 to 20 service ids"})
     referrer = bounded(200, metadata={"description": "The clinician who refers; an admin must name them"})
     rtt_clock_start = ma.fields.Date(metadata={"description": "Past, at most 365 days ago; today if left out"})
 
 
 class ReferralQuery(StrictSchema):
     state = ma.fields.Enum(ReferralState, by_value=True)
-    before = ma.fields.Integer(metadata={"description": "Cursor: next of the page before"})
+    before = key(metadata={"description": "Cursor: next of the page before"})
     limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(1, 200))
 
 
@@ -141,7 +140,7 @@ def find_patient(query: dict[str, Any]) -> Any:
     return found, 200, {"ETag": etag_of(found.version)}
 
 
-@blp.route("/patients/<int:patient_id>")
+@blp.route("/patients/<key:patient_id>")
 @allow(*REFERRERS, via=Via.BEARER)
 @blp.response(200, PatientSchema)
 def read_patient(patient_id: int) -> Any:

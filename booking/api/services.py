@@ -6,7 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from booking.api.base import Blueprint, StrictSchema, bounded
+from booking.api.base import Blueprint, StrictSchema, bounded, key
 from booking.domain.geo import miles
 from booking.domain.targets import age_on
 from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, Priority, Sex
@@ -26,7 +26,7 @@ class ServiceQuery(StrictSchema):
     priority = ma.fields.Enum(Priority, by_value=True, load_default=Priority.ROUTINE)
     age = ma.fields.Integer(validate=ma.validate.Range(0, 150))
     sex = ma.fields.Enum(Sex, by_value=True)
-    patient_id = ma.fields.Integer(metadata={"description": "Takes age, sex and coordinates from your patient"})
+    patient_id = key(metadata={"description": "Takes age, sex and coordinates from your patient"})
     postcode = bounded(10)
     within_miles = ma.fields.Float(validate=ma.validate.Range(0, 1000, min_inclusive=False), allow_nan=False)
     max_wait_days = ma.fields.Integer(validate=ma.validate.Range(0, 1000))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
-from flask import Flask, g, request, session
+from flask import Flask, Response, g, request, session
 from flask import current_app as proxy
 from flask.typing import ResponseReturnValue
 
@@ -63,9 +63,15 @@ class BookingApp(Flask):
         if policy is None:
             raise MissingPolicy(f"{rule.endpoint} declares no policy")
         write = request.method not in SAFE
+        try:
+            return self._unit_of_work(policy, write)
+        finally:
+            self._touch()
+
+    def _unit_of_work(self, policy: RoutePolicy, write: bool) -> Response:
         with translated(), self.database.unit_of_work(write=write) as db_session:
             g.work = Work(db_session, ANYBODY, self.clock(), self.settings, self.keys)
-            actor = self._actor(policy, write)
+            actor = self._actor(policy)
             g.work = Work(db_session, actor, g.work.now, self.settings, self.keys)
             answer = idempotency.begin(g.work, request) if write and policy.idempotent else None
             if answer is not None and answer.replay is not None:
@@ -75,7 +81,7 @@ class BookingApp(Flask):
                 idempotency.finish(g.work, answer, response)
             return response
 
-    def _actor(self, policy: RoutePolicy, write: bool) -> Actor:
+    def _actor(self, policy: RoutePolicy) -> Actor:
         token = _bearer() if policy.via is Via.BEARER else session.get(COOKIE_TOKEN)
         work: Work = g.work
         actor = sign_in.actor_for(work.session, self.keys, token, work.now) if token else None
@@ -83,20 +89,18 @@ class BookingApp(Flask):
             if policy.public:
                 return _with_request_id(ANYBODY)
             raise NotSignedIn("Sign in first." if not token else "Your session has ended. Please sign in again.")
-        self._touch(actor, write)
+        if actor.session_id is not None and sign_in.due_for_touch(work.session, actor.session_id, work.now):
+            g.touch = actor.session_id
         if not policy.public and actor.role not in policy.roles:
             raise Forbidden("Your role does not allow this.")
         return _with_request_id(actor)
 
-    def _touch(self, actor: Actor, write: bool) -> None:
-        work: Work = g.work
-        if actor.session_id is None or not sign_in.due_for_touch(work.session, actor.session_id, work.now):
-            return
-        if write:
-            sign_in.touch(work.session, actor.session_id, work.now)
-        else:  # a read-only transaction can't note it
+    def _touch(self) -> None:
+        """Note that the session is in use: in a transaction of its own, for a GET's is read-only."""
+        session_id = g.pop("touch", None)
+        if session_id is not None:
             with self.database.unit_of_work() as apart:
-                sign_in.touch(apart, actor.session_id, work.now)
+                sign_in.touch(apart, session_id, self.clock())
 
 
 def _with_request_id(actor: Actor) -> Actor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from math import ceil
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -46,7 +47,7 @@ def check_throttle(session: Session, keys: Keys, name: str, address: str, now: d
     for key, most in throttle_keys(keys, name, address):
         row = session.get(SignInAttempt, key)
         if row is not None and row.window_start + WINDOW > now and row.failures >= most:
-            wait = int((row.window_start + WINDOW - now).total_seconds()) + 1
+            wait = ceil((row.window_start + WINDOW - now).total_seconds())
             raise TooManyAttempts(
                 "Too many attempts from here. Please wait a few minutes and try again.", retry_after=wait
             )

@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
 from flask.testing import FlaskClient
 
-from booking.domain.words import Role
-from booking.services.work import Work
-from tests import factories
+from tests.api.conftest import API, patient_body, referral_body
 from tests.factories import Region, bearer
-
-API = "/api/v1"
-
-
-@pytest.fixture
-def gp(client: FlaskClient, work: Work, region: Region) -> dict[str, str]:
-    headers = bearer(factories.token(work, region, Role.REFERRING_CLINICIAN))
-    work.session.commit()
-    return headers
-
-
-def patient_body(**changes: Any) -> dict[str, Any]:
-    return {
-        "nhs_number": "943 476 5919", "given_name": "Siân", "family_name": "O’Neill", "date_of_birth": "1948-02-29",
-        "sex": "female", "postcode": "am1 1ab", **changes,
-    }  # fmt: skip
-
-
-def referral_body(region: Region, patient_id: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "patient_id": patient_id, "specialty": "330", "clinic_type": "330-SKIN", "priority": "ROUTINE",
-        "reason": "A changing mole", "shortlist": [service.id for service in region.services], **changes,
-    }  # fmt: skip
 
 
 def test_the_whole_story(client: FlaskClient, region: Region, gp: dict[str, str]) -> None:
@@ -54,7 +26,8 @@ def test_the_whole_story(client: FlaskClient, region: Region, gp: dict[str, str]
     assert "access_code" not in again.json
 
     signed = client.post(
-        f"{API}/patient-sessions", json={"ubrn": made.json["ubrn_shown"], "access_code": code, "date_of_birth": "1948-02-29"}
+        f"{API}/patient-sessions",
+        json={"ubrn": made.json["ubrn_shown"], "access_code": code, "date_of_birth": "1948-02-29"},
     )
     assert signed.status_code == 201, signed.json
     me = bearer(signed.json["token"])
