@@ -80,7 +80,7 @@ def postgresql_server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     import psycopg
 
     deadline = time.monotonic() + seconds
@@ -134,7 +134,7 @@ def gunicorn(database_url: str, *, workers: int = 2, **settings: str) -> Iterato
                 server.kill()
 
 
-def _wait_for_answer(server: LiveServer, seconds: float = 40) -> None:
+def _wait_for_answer(server: LiveServer, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if server.process.poll() is not None:

@@ -1,0 +1,318 @@
+"""From a problem to shards: slots folded into half-day buckets, hard limits turned into ranges and masks.
+
+A bucket is the slots of one service, day, part of the day and kind (what it offers, priorities, practitioner): for
+every cost and rule they are alike, so the flow only decides how many places of it go to whom. A shard is all that
+belongs to one specialty; no slot serves two, so the shards are solved apart without loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from optimiser.arrays import I8, I32, I64, U8, U32, U64, Array, Bool, find, indptr_of, mix, ranges, take_rows
+from optimiser.costs import day_cost, place_salt, tie_break, travel_cost, unplaced_cost
+from optimiser.errors import PlanError
+from optimiser.policy import Policy
+from optimiser.problem import Busy, Problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets:
+    """B buckets in the order specialty, service, day, part; ``slot[indptr[b]:indptr[b + 1]]`` are slots of b."""
+
+    specialty: I32
+    service: I64
+    provider: I64
+    day: I32
+    part: I8
+    offers: U32
+    priorities: U8
+    practitioner: I64
+    capacity: I64
+    start: I64  # of the earliest slot
+    end: I64  # of the latest one
+    slot: I64  # slot indices, by start within each bucket
+    indptr: I64
+    of_slot: I64  # bucket of each slot, -1 if it may not be given (no place, or outside the horizon)
+
+
+def fold(problem: Problem) -> Buckets:
+    """Fold the free slots within notice and horizon into buckets. The problem must be canonical."""
+    slots, policy = problem.slots, problem.policy
+    usable = (slots.capacity > 0) & (slots.day >= policy.notice_days) & (slots.day <= policy.horizon_days)
+    at = np.flatnonzero(usable)
+    columns: tuple[Array, ...] = (
+        slots.specialty[at], slots.service[at], slots.day[at], slots.part[at], slots.practitioner[at],
+        slots.offers[at], slots.priorities[at],
+    )  # fmt: skip
+    order = np.lexsort((slots.key[at], slots.start_minute[at], *columns[::-1]))
+    at, columns = at[order], tuple(c[order] for c in columns)
+    fresh = np.ones(len(at), np.bool_)
+    if len(at):
+        fresh[1:] = np.any([c[1:] != c[:-1] for c in columns], axis=0)
+    first = np.flatnonzero(fresh)
+    one = at[first]
+    of_slot = np.full(len(slots), -1, np.int64)
+    of_slot[at] = np.cumsum(fresh) - 1
+    return Buckets(
+        slots.specialty[one], slots.service[one], slots.provider[one], slots.day[one], slots.part[one],
+        slots.offers[one], slots.priorities[one], slots.practitioner[one],
+        _reduce(np.add, slots.capacity[at].astype(np.int64), first),
+        _reduce(np.minimum, slots.start_minute[at], first), _reduce(np.maximum, slots.end_minute[at], first),
+        at, np.append(first, len(at)).astype(np.int64), of_slot,
+    )  # fmt: skip
+
+
+def _reduce(function: np.ufunc, values: I64, first: Array) -> I64:
+    if len(first) == 0:
+        return np.zeros(0, np.int64)
+    return np.asarray(function.reduceat(values, first), np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shard:
+    """One specialty, self-contained so that it can be sent to another process. Bucket indices are local."""
+
+    specialty: int
+    policy: Policy
+    rows: I64  # indices of the referrals in the problem
+    key: U64
+    priority: I8
+    waited: I32
+    target: I32
+    kind: I64  # row of ``table``
+    table: I64  # [kinds, horizon + 1] cost of each day
+    unplaced: I64
+    needs: U32
+    unsuitable: U32
+    practitioner: I64
+    busy: Busy
+    entry_indptr: I64  # shortlist entries of each row
+    entry_service: I64  # local service index
+    entry_travel: I64
+    entry_lo: I32  # first and last bucket day allowed
+    entry_hi: I32
+    entry_a: I64  # buckets a:b lie in that window
+    entry_b: I64
+    keep_row: I64  # pairs that earn the keep bonus (-1: not an eligible pair)
+    keep_bucket: I64
+    first_bucket: int  # global index of local bucket 0
+    service: I64
+    provider: I64
+    day: I32
+    part: I8
+    offers: U32
+    priorities: U8
+    bucket_practitioner: I64
+    capacity: I64
+    start: I64
+    end: I64
+    salt: U64
+    expected_supply: I64  # phantom rows follow the referrals
+    expected_unplaced: I64
+    expected_row: I64  # their columns: phantom index, bucket, cost
+    expected_bucket: I64
+    expected_cost: I64
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def weight(self) -> int:
+        """Pairs at most: how much work the shard is."""
+        return int((self.entry_b - self.entry_a).sum())
+
+    def entry_row(self) -> I64:
+        """Row of each shortlist entry."""
+        return np.repeat(np.arange(len(self.rows), dtype=np.int64), np.diff(self.entry_indptr))
+
+    def suits(self, row: I64, bucket: I64) -> Bool:
+        """Whether each (row, bucket) meets priority, needs, times and practitioner; not window, not busy."""
+        fine: Bool = (
+            ((self.priorities[bucket] >> self.priority[row].astype(np.uint8)) & 1 == 1)
+            & (self.needs[row] & ~self.offers[bucket] == 0)
+            & ((self.unsuitable[row] >> self.part[bucket].astype(np.uint32)) & 1 == 0)
+            & ((self.practitioner[row] == -1) | (self.practitioner[row] == self.bucket_practitioner[bucket]))
+        )
+        return fine
+
+    def busy_at(self, row: I64, bucket: I64) -> Bool:
+        """Whether a time the patient is busy overlaps the bucket's span."""
+        out = np.zeros(len(row), np.bool_)
+        count = np.diff(self.busy.indptr)[row]
+        at = np.flatnonzero(count)
+        if len(at) == 0:
+            return out
+        pair = np.repeat(at, count[at])
+        time = ranges(self.busy.indptr[row[at]], count[at])
+        clash = (self.busy.start_minute[time] < self.end[bucket[pair]]) & (
+            self.busy.end_minute[time] > self.start[bucket[pair]]
+        )
+        out[pair[clash]] = True
+        return out
+
+    def tie(self, row: I64, bucket: I64) -> I64:
+        """Tie-break of each pair."""
+        return tie_break(self.policy, self.key[row], self.salt[bucket])
+
+    def sample(self, one_in: int) -> Shard:
+        """About one in so many of the referrals, and of the places of each service, spread over its days."""
+        rows = np.flatnonzero(mix(self.key ^ np.uint64(len(self.key))) % np.uint64(one_in) == 0)
+        indptr, at = take_rows(self.entry_indptr, rows)
+        total = np.cumsum(self.capacity)
+        none = np.zeros(0, np.int64)
+        return replace(
+            self, rows=self.rows[rows], key=self.key[rows], priority=self.priority[rows], waited=self.waited[rows],
+            target=self.target[rows], kind=self.kind[rows], unplaced=self.unplaced[rows], needs=self.needs[rows],
+            unsuitable=self.unsuitable[rows], practitioner=self.practitioner[rows], busy=self.busy.take(rows),
+            entry_indptr=indptr, entry_service=self.entry_service[at], entry_travel=self.entry_travel[at],
+            entry_lo=self.entry_lo[at], entry_hi=self.entry_hi[at], entry_a=self.entry_a[at], entry_b=self.entry_b[at],
+            keep_row=none, keep_bucket=none, capacity=total // one_in - (total - self.capacity) // one_in,
+            expected_supply=self.expected_supply // one_in,
+        )  # fmt: skip
+
+    def with_blocks(self, row: I64, start: I64, end: I64) -> Shard:
+        """The shard with further busy times of some rows (local)."""
+        blocked = replace(self, busy=self.busy.plus(row, start, end))
+        gone = blocked.busy_at(blocked.keep_row, blocked.keep_bucket)
+        return replace(blocked, keep_row=blocked.keep_row[~gone], keep_bucket=blocked.keep_bucket[~gone])
+
+
+def shards_of(problem: Problem, buckets: Buckets) -> list[Shard]:
+    """Every specialty that has referrals, in ascending order. The problem must be canonical."""
+    refs = problem.referrals
+    order = np.argsort(refs.specialty, kind="stable")
+    ids, first = np.unique(refs.specialty[order], return_index=True)
+    bounds = np.append(first, len(order))
+    return [_shard(problem, buckets, int(ids[i]), order[bounds[i] : bounds[i + 1]]) for i in range(len(ids))]
+
+
+def _shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) -> Shard:
+    policy, refs = problem.policy, problem.referrals
+    low, high = (int(np.searchsorted(buckets.specialty, specialty, side)) for side in ("left", "right"))
+    mine = slice(low, high)
+    kinds, kind = np.unique(
+        np.stack((refs.priority[rows], refs.waited_days[rows], refs.target_days[rows])), axis=1, return_inverse=True
+    )
+    days = np.arange(policy.horizon_days + 1, dtype=np.int64)
+    table = day_cost(policy, kinds[0][:, None], kinds[1][:, None], kinds[2][:, None], days[None, :])
+    shard = Shard(
+        specialty=specialty,
+        policy=policy,
+        rows=rows,
+        key=refs.key[rows].astype(np.uint64),
+        priority=refs.priority[rows],
+        waited=refs.waited_days[rows],
+        target=refs.target_days[rows],
+        kind=kind.astype(np.int64).ravel(),
+        table=table,
+        unplaced=unplaced_cost(policy, refs.priority[rows], refs.waited_days[rows], refs.target_days[rows]),
+        needs=refs.needs[rows],
+        unsuitable=refs.unsuitable[rows],
+        practitioner=refs.practitioner[rows],
+        busy=refs.busy.take(rows),
+        keep_row=np.zeros(0, np.int64),
+        keep_bucket=np.zeros(0, np.int64),
+        first_bucket=low,
+        service=buckets.service[mine],
+        provider=buckets.provider[mine],
+        day=buckets.day[mine],
+        part=buckets.part[mine],
+        offers=buckets.offers[mine],
+        priorities=buckets.priorities[mine],
+        bucket_practitioner=buckets.practitioner[mine],
+        capacity=buckets.capacity[mine],
+        start=buckets.start[mine],
+        end=buckets.end[mine],
+        salt=place_salt(buckets.service[mine], buckets.day[mine], buckets.part[mine]),
+        **_entries(problem, buckets, rows, mine),
+        **_expected(problem, buckets, specialty, mine),
+    )
+    check_ceiling(shard)
+    return _with_keeps(shard, problem, buckets)
+
+
+def _entries(problem: Problem, buckets: Buckets, rows: I64, mine: slice) -> dict[str, Any]:
+    """Shortlist entries of the rows that reach any bucket, with their windows clipped to every limit."""
+    refs, lists, policy = problem.referrals, problem.shortlists, problem.policy
+    counts = np.diff(lists.indptr)[rows]
+    at = ranges(lists.indptr[rows], counts)
+    row = np.repeat(np.arange(len(rows), dtype=np.int64), counts)
+    services = np.unique(buckets.service[mine])
+    service = find(services, lists.service[at])
+    lo = np.maximum(np.maximum(lists.first_day[at], refs.earliest_day[rows][row]), policy.notice_days)
+    hi = np.minimum(np.minimum(lists.last_day[at], refs.latest_day[rows][row]), policy.horizon_days)
+    width = np.int64(policy.horizon_days + 2)
+    place = find(services, buckets.service[mine]) * width + buckets.day[mine]
+    live = (service >= 0) & (lo <= hi)
+    at, row, service, lo, hi = at[live], row[live], service[live], lo[live], hi[live]
+    a = np.searchsorted(place, service * width + lo)
+    b = np.searchsorted(place, service * width + hi, side="right")
+    some = b > a
+    indptr = indptr_of(np.bincount(row[some], minlength=len(rows)))
+    return {
+        "entry_indptr": indptr,
+        "entry_service": service[some],
+        "entry_travel": travel_cost(policy, lists.distance_km[at][some]),
+        "entry_lo": lo[some].astype(np.int32),
+        "entry_hi": hi[some].astype(np.int32),
+        "entry_a": a[some].astype(np.int64),
+        "entry_b": b[some].astype(np.int64),
+    }
+
+
+def _with_keeps(shard: Shard, problem: Problem, buckets: Buckets) -> Shard:
+    """Find the pairs that earn the keep bonus: the bucket of the slot held before, if it is still eligible."""
+    slot = find(problem.slots.key, problem.referrals.previous_slot[shard.rows])
+    bucket = np.where(slot >= 0, buckets.of_slot[slot], -1) - shard.first_bucket
+    row = np.flatnonzero((slot >= 0) & (bucket >= 0) & (bucket < len(shard.capacity)))
+    bucket = bucket[row]
+    entry_row = shard.entry_row()
+    counts = np.diff(shard.entry_indptr)[row]
+    pair = np.repeat(np.arange(len(row)), counts)
+    at = ranges(shard.entry_indptr[row], counts)
+    inside = (shard.entry_a[at] <= bucket[pair]) & (bucket[pair] < shard.entry_b[at])
+    at, bucket = at[inside], bucket[pair][inside]
+    fine = shard.suits(entry_row[at], bucket) & ~shard.busy_at(entry_row[at], bucket)
+    return replace(shard, keep_row=entry_row[at][fine], keep_bucket=bucket[fine])
+
+
+def _expected(problem: Problem, buckets: Buckets, specialty: int, mine: slice) -> dict[str, Any]:
+    """Phantom rows of the specialty and all of their columns (few: one service each)."""
+    expected, policy = problem.expected, problem.policy
+    count = -(-expected.count.astype(np.int64) * policy.expected_percent // 100)
+    at = np.flatnonzero((expected.specialty == specialty) & (count > 0) & (expected.arrival_day > 0))
+    day, priority = expected.arrival_day[at].astype(np.int64), expected.priority[at]
+    target = np.asarray(policy.target_days, np.int64)[priority]
+    zero = np.zeros(len(at), np.int64)
+    a = np.searchsorted(buckets.service[mine], expected.service[at])
+    b = np.searchsorted(buckets.service[mine], expected.service[at], side="right")
+    row = np.repeat(np.arange(len(at), dtype=np.int64), b - a)
+    bucket = ranges(a, b - a)
+    after = buckets.day[mine][bucket] - day[row]
+    open_to = (buckets.priorities[mine][bucket] >> priority[row].astype(np.uint8)) & 1 == 1
+    fine = (after > 0) & open_to & (buckets.practitioner[mine][bucket] == -1)
+    row, bucket, after = row[fine], bucket[fine], after[fine]
+    cost = day_cost(policy, priority[row], zero[row], target[row], after)
+    return {
+        "expected_supply": count[at],
+        "expected_unplaced": unplaced_cost(policy, priority, zero, target),
+        "expected_row": row,
+        "expected_bucket": bucket,
+        "expected_cost": cost,
+    }
+
+
+def check_ceiling(shard: Shard) -> None:
+    """Refuse weights that the flow solver's 64-bit costs can't hold: 2^63 / (4.6 nodes), measured."""
+    nodes = len(shard.rows) + len(shard.expected_supply) + len(shard.capacity) + 2
+    top = max((int(c.max()) for c in (shard.unplaced, shard.expected_unplaced) if len(c)), default=0)
+    ceiling = int(2**63 / (4.6 * nodes))
+    if top + shard.policy.keep > ceiling:
+        raise PlanError(
+            f"policy: a cost of {top + shard.policy.keep} is too large for specialty {shard.specialty} "
+            f"with {nodes} nodes (at most {ceiling}): lower the breach or lateness weights"
+        )

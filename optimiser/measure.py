@@ -1,0 +1,148 @@
+"""What patients get out of a plan, and out of its rivals: breaches, waits and tails, by group.
+
+A breach: someone not yet past their target on the plan's day whose slot is after it, or who has none within the
+horizon. Those already past it are reported apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from optimiser.arrays import I64, Array, Bool, find
+from optimiser.plan import Plan
+from optimiser.problem import Priority, Problem
+from optimiser.solve import solve
+
+WAIT_BANDS = (("0-5 weeks", 0, 42), ("6-11 weeks", 42, 84), ("12-17 weeks", 84, 126), ("18+ weeks", 126, 10**6))
+DISTANCE_BANDS = (("under 5 km", 0, 5), ("5-15 km", 5, 15), ("15-30 km", 15, 30), ("over 30 km", 30, 10**6))
+
+
+def measures(problem: Problem, slot: I64) -> dict[str, Any]:
+    """Figures for slot indices (-1: none) of the referrals of the canonical problem."""
+    problem = problem.canonical()
+    refs = problem.referrals
+    day = np.where(slot >= 0, problem.slots.day[slot], -1) if len(problem.slots) else slot
+    late = refs.waited_days > refs.target_days
+    groups: dict[str, Bool] = {p.name.lower(): (refs.priority == p) & ~late for p in Priority}
+    groups["already_late"] = late
+    out = _figures(problem, day, np.ones(len(refs), np.bool_))
+    out["by_priority"] = {name: _figures(problem, day, mask) for name, mask in groups.items()}
+    out["by_wait"] = {
+        name: _figures(problem, day, (refs.waited_days >= low) & (refs.waited_days < high))
+        for name, low, high in WAIT_BANDS
+    }
+    near = nearest_km(problem)
+    out["by_distance"] = {
+        name: _figures(problem, day, (near >= low) & (near < high)) for name, low, high in DISTANCE_BANDS
+    }
+    out["travel_km"] = _travel(problem, slot)
+    return out
+
+
+def breaches(problem: Problem, day: Array) -> Bool:
+    """Mask of breaches, given each referral's slot day (-1: none)."""
+    refs = problem.referrals
+    in_time = refs.waited_days <= refs.target_days
+    return np.asarray(in_time & ((day < 0) | (refs.waited_days + day > refs.target_days)), np.bool_)
+
+
+def _figures(problem: Problem, day: Array, mask: Bool) -> dict[str, Any]:
+    placed = mask & (day >= 0)
+    days = day[placed].astype(np.int64)
+    waits = days + problem.referrals.waited_days[placed]
+    return {
+        "referrals": int(mask.sum()),
+        "placed": int(placed.sum()),
+        "unplaced": int((mask & (day < 0)).sum()),
+        "breaches": int((breaches(problem, day) & mask).sum()),
+        "day": _spread(days),
+        "wait": _spread(waits),
+    }
+
+
+def _spread(values: I64) -> dict[str, float] | None:
+    if len(values) == 0:
+        return None
+    p95, p99 = np.percentile(values, (95, 99), method="higher")
+    return {
+        "mean": round(float(values.mean()), 2), "p95": int(p95), "p99": int(p99), "longest": int(values.max()),
+    }  # fmt: skip
+
+
+def nearest_km(problem: Problem) -> Array:
+    """Distance to each referral's nearest shortlisted service; not a number if there is none or it is unknown."""
+    lists = problem.shortlists
+    row = np.repeat(np.arange(len(problem.referrals)), np.diff(lists.indptr))
+    out = np.full(len(problem.referrals), np.inf)
+    known = ~np.isnan(lists.distance_km)
+    np.minimum.at(out, row[known], lists.distance_km[known].astype(np.float64))
+    return np.where(np.isinf(out), np.nan, out)
+
+
+def _travel(problem: Problem, slot: I64) -> dict[str, float] | None:
+    lists = problem.shortlists
+    services = np.unique(np.concatenate((lists.service, problem.slots.service)))
+    row = np.repeat(np.arange(len(problem.referrals)), np.diff(lists.indptr))
+    pair = row * len(services) + find(services, lists.service)
+    at = np.flatnonzero(slot >= 0)
+    wanted = at * len(services) + find(services, problem.slots.service[slot[at]])
+    entry = find(pair, wanted)
+    km = lists.distance_km[entry[entry >= 0]].astype(np.float64)
+    km = km[~np.isnan(km)]
+    if len(km) == 0:
+        return None
+    return {"mean": round(float(km.mean()), 2), "p95": round(float(np.percentile(km, 95)), 2)}
+
+
+def compare(problem: Problem, plan: Plan, rivals: Mapping[str, I64] | None = None) -> dict[str, Any]:
+    """Figures of the plan and of each rival (name to slot index of each referral of the canonical problem)."""
+    problem = problem.canonical()
+    slot = find(problem.slots.key, plan.slots_for(problem.referrals.key))
+    table = {"plan": measures(problem, slot)}
+    for name, other in (rivals or {}).items():
+        table[name] = measures(problem, other)
+    return {"as_of": problem.as_of.isoformat(), "problem": problem.digest(), "methods": table}
+
+
+def unavoidable(problem: Problem, executor: Executor | None = None, *, placing_late: bool = False) -> dict[str, Any]:
+    """The fewest breaches any plan could have, proven: breaches alone as cost.
+
+    Those already late are left out, as if they needed no slot; with ``placing_late`` they count one each if they get
+    none, so that the figure is the fewest breaches without leaving anybody already late aside (where all of them get
+    one, as usual). Returns ``breaches``, the bound proven, whether they meet, and seconds. Nothing is reserved for
+    arrivals forecast and a patient's two referrals may clash: both can only lower the figure, so it is a bound anyway.
+    """
+    problem = problem.canonical()
+    refs = problem.referrals
+    policy = replace(
+        problem.policy, breach=(1, 1, 1), late_day=(0, 0, 0), late_square=(0, 0, 0), wait_day=(0, 0, 0),
+        wait_square=(0, 0, 0), travel_km=0, keep=0, tie_break=0, alternatives=0,
+    )  # fmt: skip
+    some = problem if placing_late else problem.only(refs.waited_days <= refs.target_days)
+    alone = replace(some.referrals, patient=some.referrals.key)
+    plan = solve(Problem(problem.as_of, alone, some.shortlists, some.slots, policy), executor=executor)
+    return {"breaches": plan.objective, "bound": plan.bound, "certified": plan.certified, "seconds": plan.seconds}
+
+
+def text_table(comparison: dict[str, Any]) -> str:
+    """The comparison in lines of text: breaches, then mean, 95th percentile and longest wait of each group."""
+    groups = [*(p.name.lower() for p in Priority), "already_late"]
+    lines = ["{:24}{:>10}{:>10}".format("method", "breaches", "unplaced") + "".join(f"{g:>24}" for g in groups)]
+    for name, figures in comparison["methods"].items():
+        cells = []
+        for group in groups:
+            wait, day = (figures["by_priority"][group][w] for w in ("wait", "day"))
+            cells.append(f"{day['mean']:.1f} {wait['p95']} {wait['longest']}" if wait else "-")
+        lines.append(
+            f"{name:24}{figures['breaches']:>10}{figures['unplaced']:>10}" + "".join(f"{c:>24}" for c in cells)
+        )
+    lines.append("columns of groups: mean day of the slot, 95th percentile and longest wait from the clock start")
+    return "\n".join(lines)
+
+
+__all__ = ["breaches", "compare", "measures", "nearest_km", "text_table", "unavoidable"]

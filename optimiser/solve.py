@@ -1,0 +1,259 @@
+"""Solve a problem: shards apart (in other processes if given an executor), clashes mended, one plan out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from optimiser.alternatives import Choices, alternatives, pick_slots
+from optimiser.arrays import I64, indptr_of
+from optimiser.clashes import clashes, other_times
+from optimiser.compiling import Buckets, Shard, fold, shards_of
+from optimiser.plan import Alternatives, Blocks, Plan
+from optimiser.problem import Problem
+from optimiser.reasons import unplaced_reasons
+from optimiser.seating import seat
+from optimiser.shard_solver import ShardPlan, solve_shard
+
+ShardSolver = Callable[[Shard, float | None, I64 | None], ShardPlan]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has got; cost and bound are sums over the shards done."""
+
+    stage: str  # solving, mending, alternatives
+    done: int
+    total: int
+    objective: int
+    bound: int
+    seconds: float
+
+
+Listener = Callable[[Progress], None]
+
+
+def solve(
+    problem: Problem,
+    *,
+    executor: Executor | None = None,
+    progress: Listener | None = None,
+    deadline: float | None = None,
+) -> Plan:
+    """The plan of least cost, with its proof.
+
+    ``executor``: where shards are solved (a process pool; results don't depend on it). ``deadline``: seconds after
+    which the best so far is returned with its gap, ``finished`` being False; a flow solve under way may overrun it.
+    ``progress`` is called in this process. Raises PlanError if the weights exceed the solver's range.
+    """
+    return run(problem, solve_shard, "column generation", executor, progress, deadline)
+
+
+def run(
+    problem: Problem,
+    solver: ShardSolver,
+    method: str,
+    executor: Executor | None,
+    progress: Listener | None,
+    deadline: float | None,
+) -> Plan:
+    """Make a plan with any shard solver: shards, clashes, times, alternatives, reasons."""
+    began = time.perf_counter()
+    until = None if deadline is None else time.time() + deadline
+    problem = problem.canonical()
+    buckets = fold(problem)
+    state = _State(problem, buckets, shards_of(problem, buckets), solver, executor, progress, began, {})
+    state.solve(range(len(state.shards)), until, "solving")
+    bound = sum(p.bound for p in state.plans.values())
+    blocks = _mend(state, until)
+    return _assemble(state, method, bound, blocks)
+
+
+@dataclass(slots=True)
+class _State:
+    problem: Problem
+    buckets: Buckets
+    shards: list[Shard]
+    solver: ShardSolver
+    executor: Executor | None
+    listener: Listener | None
+    began: float
+    plans: dict[int, ShardPlan]
+
+    def solve(self, which: Sequence[int], until: float | None, stage: str) -> None:
+        """Solve (again, from the prices known) the shards named, the heaviest first."""
+        order = sorted(which, key=lambda i: (-self.shards[i].weight, i))
+        share = self._shares(order, until)
+        tasks = [
+            (self.solver, self.shards[i], until, share[i], self.plans[i].price if i in self.plans else None)
+            for i in order
+        ]
+        for done, (at, plan) in enumerate(each(_solve_one, tasks, self.executor), 1):
+            self.plans[order[at]] = plan
+            self.tell(stage, done, len(order))
+
+    def _shares(self, which: Sequence[int], until: float | None) -> dict[int, float]:
+        """Seconds for each shard, by weight, so that a deadline is not spent on the first ones."""
+        left = 0.0 if until is None else max(until - time.time(), 0.0) * workers(self.executor)
+        total = sum(self.shards[i].weight for i in which) or 1
+        return {i: left * self.shards[i].weight / total for i in which}
+
+    def tell(self, stage: str, done: int, total: int) -> None:
+        """Report progress."""
+        if self.listener is not None:
+            cost = sum(p.objective for p in self.plans.values())
+            bound = sum(p.bound for p in self.plans.values())
+            self.listener(Progress(stage, done, total, cost, bound, time.perf_counter() - self.began))
+
+    def bucket(self) -> I64:
+        """Global bucket of each referral, -1 for none."""
+        out = np.full(len(self.problem.referrals), -1, np.int64)
+        for i, plan in self.plans.items():
+            shard = self.shards[i]
+            out[shard.rows] = np.where(plan.bucket >= 0, plan.bucket + shard.first_bucket, -1)
+        return out
+
+
+def _solve_one(solver: ShardSolver, shard: Shard, until: float | None, share: float, warm: I64 | None) -> ShardPlan:
+    limit = None if until is None else min(until, time.time() + share)
+    return solver(shard, limit, warm)
+
+
+def workers(executor: Executor | None) -> int:
+    """How many tasks an executor runs at once, as far as it says."""
+    return int(getattr(executor, "_max_workers", 1) or 1)
+
+
+def each(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], executor: Executor | None
+) -> Iterator[tuple[int, Any]]:
+    """Results with the position of their task, as they come."""
+    if executor is None:
+        for at, task in enumerate(tasks):
+            yield at, function(*task)
+        return
+    futures = {executor.submit(function, *task): at for at, task in enumerate(tasks)}
+    for future in as_completed(futures):
+        yield futures[future], future.result()
+
+
+def _mend(state: _State, until: float | None) -> Blocks:
+    """Until no patient is in two places at once: the lesser need is refused that time, its shard solved again.
+
+    Each round forbids at least one more half-day to a referral, so this ends. After the deadline the lesser need is
+    left unplaced instead.
+    """
+    found: list[tuple[I64, I64, I64]] = []
+    while True:
+        rows, start, end = clashes(state.problem, state.buckets, state.bucket())
+        if len(rows) == 0:
+            break
+        found.append((state.problem.referrals.key[rows], start, end))
+        late = until is not None and time.time() >= until
+        again = []
+        for i, shard in enumerate(state.shards):
+            local = np.searchsorted(shard.rows, rows)
+            mine = (local < len(shard.rows)) & (shard.rows[np.minimum(local, len(shard.rows) - 1)] == rows)
+            if not mine.any():
+                continue
+            state.shards[i] = shard.with_blocks(local[mine], start[mine], end[mine])
+            again.append(i)
+            if late:
+                state.plans[i] = _evict(state.plans[i], shard, local[mine])
+        if not late:
+            state.solve(again, until, "mending")
+    if not found:
+        return Blocks()
+    key, start, end = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((end, start, key))
+    return Blocks(key[order], start[order], end[order])
+
+
+def _evict(plan: ShardPlan, shard: Shard, rows: I64) -> ShardPlan:
+    bucket, cost = plan.bucket.copy(), plan.cost.copy()
+    bucket[rows], cost[rows] = -1, shard.unplaced[rows]
+    return replace(plan, bucket=bucket, cost=cost, certified=False)
+
+
+def _assemble(state: _State, method: str, bound: int, blocks: Blocks) -> Plan:
+    problem, buckets = state.problem, state.buckets
+    bucket = state.bucket()
+    price, reserved = np.zeros((2, len(buckets.capacity)), np.int64)
+    cost = np.zeros(len(problem.referrals), np.int64)
+    for i, plan in state.plans.items():
+        shard = state.shards[i]
+        mine = slice(shard.first_bucket, shard.first_bucket + len(shard.capacity))
+        price[mine], reserved[mine], cost[shard.rows] = plan.price, plan.reserved, plan.cost
+    slot, kept, free = seat(problem, buckets, bucket, reserved)
+    plans = list(state.plans.values())
+    expected = sum(p.expected_cost for p in plans)
+    of_slot = buckets.of_slot
+    return Plan(
+        as_of=problem.as_of,
+        digest=problem.digest(),
+        policy=problem.policy,
+        method=method,
+        referral_key=problem.referrals.key,
+        slot_key=np.where(slot >= 0, problem.slots.key[slot], -1) if len(problem.slots) else slot,
+        cost=cost,
+        unplaced_reason=unplaced_reasons(problem, buckets, state.shards, slot),
+        alternatives=_alternatives(state, bucket, free),
+        priced_slot_key=problem.slots.key,
+        slot_price=np.where(of_slot >= 0, price[of_slot], 0) if len(price) else np.zeros(len(of_slot), np.int64),
+        reserved=kept,
+        expected_cost=expected,
+        blocks=blocks,
+        objective=int(cost.sum()) + expected,
+        bound=bound,
+        certified=all(p.certified for p in plans),
+        finished=all(p.finished for p in plans),
+        pairs=sum(p.pairs for p in plans),
+        pairs_in_memory=sum(p.pairs_in_memory for p in plans),
+        rounds=sum(p.rounds for p in plans),
+        seconds=time.perf_counter() - state.began,
+    )
+
+
+def _alternatives(state: _State, bucket: I64, free_slots: I64) -> Alternatives:
+    problem, buckets = state.problem, state.buckets
+    if problem.policy.alternatives == 0:
+        return Alternatives.none(len(problem.referrals))
+    owner = np.repeat(np.arange(len(buckets.capacity)), np.diff(buckets.indptr))
+    free = np.bincount(owner, weights=free_slots[buckets.slot], minlength=len(buckets.capacity)).astype(np.int64)
+    blocked, start, end = other_times(problem, buckets, bucket)
+    tasks = []
+    for i, shard in enumerate(state.shards):
+        plan = state.plans[i]
+        mine = np.isin(blocked, shard.rows)
+        local = np.searchsorted(shard.rows, blocked[mine])
+        value = plan.cost + np.where(plan.bucket >= 0, plan.price[plan.bucket], 0) if len(plan.price) else plan.cost
+        here = slice(shard.first_bucket, shard.first_bucket + len(shard.capacity))
+        tasks.append((shard.with_blocks(local, start[mine], end[mine]), plan.bucket, value, free[here]))
+    parts: list[Choices | None] = [None] * len(tasks)
+    for done, (at, choices) in enumerate(each(alternatives, tasks, state.executor), 1):
+        parts[at] = choices
+        state.tell("alternatives", done, len(tasks))
+    return _join(state, [c for c in parts if c is not None], free_slots)
+
+
+def _join(state: _State, parts: list[Choices], free_slots: I64) -> Alternatives:
+    problem, shards = state.problem, state.shards
+    none = np.zeros(0, np.int64)
+    row = np.concatenate([none, *(s.rows[c.row] for s, c in zip(shards, parts, strict=True))])
+    bucket = np.concatenate([none, *(c.bucket + s.first_bucket for s, c in zip(shards, parts, strict=True))])
+    regret = np.concatenate([none, *(c.regret for c in parts)])
+    difference = np.concatenate([np.zeros(0, np.int8), *(c.difference for c in parts)])
+    order = np.argsort(row, kind="stable")
+    row, bucket = row[order], bucket[order]
+    slot = pick_slots(state.buckets, bucket, problem.referrals.key[row].astype(np.uint64), free_slots)
+    return Alternatives(
+        indptr_of(np.bincount(row, minlength=len(problem.referrals))),
+        problem.slots.key[slot] if len(slot) else none,
+        regret[order],
+        difference[order].astype(np.int8),
+    )
