@@ -112,8 +112,8 @@ def _slot(n: int, service: int, first: datetime, services: int, capacity: int) -
 
 def _patient(n: int, number: str, now: datetime) -> dict[str, Any]:
     return {
-        "nhs_number": number, "given_name": "P", "family_name": str(n), "date_of_birth": datetime(1960, 1, 1, tzinfo=UTC).date(),
-        "sex": Sex.FEMALE, "practice_id": 1, "created_at": now, "latitude": 53.4, "longitude": -2.3,
+        "nhs_number": number, "given_name": "P", "family_name": str(n),
+        "date_of_birth": datetime(1960, 1, 1, tzinfo=UTC).date(), "sex": Sex.FEMALE, "practice_id": 1, "created_at": now, "latitude": 53.4, "longitude": -2.3,
     }  # fmt: skip
 
 
@@ -121,7 +121,8 @@ def _referral(n: int, ubrn: str, now: datetime) -> dict[str, Any]:
     return {
         "ubrn": ubrn, "patient_id": n + 1, "practice_id": 1, "referrer": "Dr Bench", "specialty_code": "330",
         "priority": Priority.ROUTINE, "reason": "bench", "rtt_clock_start": now.date(),
-        "due_date": now.date() + timedelta(days=126), "state": ReferralState.NOT_BOOKED, "version": 1, "created_at": now,
+        "due_date": now.date() + timedelta(days=126), "state": ReferralState.NOT_BOOKED,
+        "version": 1, "created_at": now,
     }  # fmt: skip
 
 
