@@ -65,10 +65,13 @@ def bookings(url: str, people: Population, clients: int, seconds: float, workers
     done = [one for part in parts for one in part]
     times = [ms for ms, status in done if status == 201]
     return {
-        "bookings": len(times), "refused_because_taken": sum(status == 422 for _, status in done),
-        "other_answers": sum(status not in (201, 422) for _, status in done), "per_second": round(len(times) / took, 1),
-        "p50_ms": round(percentile(times, 0.5), 1), "p99_ms": round(percentile(times, 0.99), 1),
-    }  # fmt: skip
+        "bookings": len(times),
+        "refused_because_taken": sum(status == 422 for _, status in done),
+        "other_answers": sum(status not in (201, 422) for _, status in done),
+        "per_second": round(len(times) / took, 1),
+        "p50_ms": round(percentile(times, 0.5), 1),
+        "p99_ms": round(percentile(times, 0.99), 1),
+    }
 
 
 def search_times(url: str, people: Population, requests: int = 300) -> dict[str, float]:
@@ -92,18 +95,20 @@ BEGIN;
 SELECT id FROM auth_session WHERE id = :n;
 SELECT id, state, version FROM referral WHERE id = :n FOR UPDATE;
 SELECT id, starts_at, ends_at FROM slot WHERE id = :n FOR UPDATE;
-UPDATE booking SET state = 'EXPIRED', released_at = now() WHERE slot_id = :n AND state = 'HELD' AND held_until <= now();
+UPDATE booking SET state = 'EXPIRED', released_at = now()
+  WHERE slot_id = :n AND state = 'HELD' AND held_until <= now();
 SELECT place FROM booking WHERE slot_id = :n AND released_at IS NULL;
-INSERT INTO booking (reference, referral_id, patient_id, slot_id, place, starts_at, ends_at, state, created_at, booked_at,
-  released_at) SELECT substr(md5(random()::text), 1, 12), :n, :n, id, 1, starts_at, ends_at, 'CANCELLED', now(), now(), now()
+INSERT INTO booking (reference, referral_id, patient_id, slot_id, place, starts_at, ends_at, state, created_at,
+  booked_at, released_at)
+  SELECT substr(md5(random()::text), 1, 12), :n, :n, id, 1, starts_at, ends_at, 'CANCELLED', now(), now(), now()
   FROM slot WHERE id = :n;
 UPDATE referral SET version = version + 1 WHERE id = :n;
 INSERT INTO referral_event (referral_id, sequence, action, to_state, actor, role, at, detail)
   SELECT :n, 1000000 + nextval('referral_event_id_seq'), 'BOOK', 'BOOKED', 'pgbench', 'PATIENT', now(), '{{}}';
 SELECT sequence, hash FROM audit_entry WHERE chain = 'referral:' || :n ORDER BY sequence DESC LIMIT 1;
 INSERT INTO audit_entry (chain, sequence, at, actor, role, action, previous_hash, hash)
-  SELECT 'pgbench:' || :n, 1000000 + nextval('audit_entry_id_seq'), now(), 'pgbench', 'PATIENT', 'book', repeat('0', 64),
-  repeat('0', 64);
+  SELECT 'pgbench:' || :n, 1000000 + nextval('audit_entry_id_seq'), now(), 'pgbench', 'PATIENT', 'book',
+  repeat('0', 64), repeat('0', 64);
 INSERT INTO outbox_message (event_key, kind, payload, created_at, next_attempt_at, attempts)
   VALUES (md5(random()::text), 'pgbench', '{{}}', now(), now(), 0);
 COMMIT;
@@ -118,8 +123,28 @@ def pgbench(url: str, referrals: int, clients: int, seconds: float) -> dict[str,
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(PGBENCH.format(first=referrals // 2, last=referrals))
         script.flush()
-        words = [str(binaries / "pgbench"), "-n", "-M", "prepared", "-f", script.name, "-c", str(clients), "-j", "2",
-                 "-T", str(int(seconds)), "-h", "127.0.0.1", "-p", str(where.port), "-U", "postgres", "-r", str(where.database)]  # fmt: skip
+        words = [
+            str(binaries / "pgbench"),
+            "-n",
+            "-M",
+            "prepared",
+            "-f",
+            script.name,
+            "-c",
+            str(clients),
+            "-j",
+            "2",
+            "-T",
+            str(int(seconds)),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(where.port),
+            "-U",
+            "postgres",
+            "-r",
+            str(where.database),
+        ]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
     rate = re.search(r"tps = ([\d.]+)", done.stdout)
     latency = re.search(r"latency average = ([\d.]+)", done.stdout)

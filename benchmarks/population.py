@@ -34,7 +34,7 @@ CHUNK = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Referral ``n`` (from 0) has ``ubrns[n]`` and is signed in by ``tokens[n]``; every referral may use every service."""
+    """Referral ``n`` (from 0) has ``ubrns[n]``, is signed in by ``tokens[n]``, may use 5 services from n % 20 + 1."""
 
     ubrns: list[str]
     tokens: list[str]
@@ -90,10 +90,16 @@ def _directory(database: Database, services: int, now: datetime) -> None:
         for n in range(1, services + 1):
             session.add(
                 Service(
-                    id=n, organisation_id=2, site_id=1, name=f"Clinic {n}", specialty_code="330",
-                    booking_mode=BookingMode.DIRECTLY_BOOKABLE, operational_from=now.date() - timedelta(days=1), polling_range_days=730,
+                    id=n,
+                    organisation_id=2,
+                    site_id=1,
+                    name=f"Clinic {n}",
+                    specialty_code="330",
+                    booking_mode=BookingMode.DIRECTLY_BOOKABLE,
+                    operational_from=now.date() - timedelta(days=1),
+                    polling_range_days=730,
                 )
-            )  # fmt: skip
+            )
         session.flush()
         for n in range(1, services + 1):
             session.add(
@@ -105,29 +111,54 @@ def _slot(n: int, service: int, first: datetime, services: int, capacity: int) -
     turn = n // services
     start = first + timedelta(days=turn // 32, minutes=15 * (turn % 32))
     return {
-        "service_id": service, "site_id": 1, "provider_slot_id": f"s{n}", "starts_at": start,
-        "ends_at": start + timedelta(minutes=15), "local_date": start.date(), "time_zone": "UTC", "capacity": capacity,
-    }  # fmt: skip
+        "service_id": service,
+        "site_id": 1,
+        "provider_slot_id": f"s{n}",
+        "starts_at": start,
+        "ends_at": start + timedelta(minutes=15),
+        "local_date": start.date(),
+        "time_zone": "UTC",
+        "capacity": capacity,
+    }
 
 
 def _patient(n: int, number: str, now: datetime) -> dict[str, Any]:
     return {
-        "nhs_number": number, "given_name": "P", "family_name": str(n),
-        "date_of_birth": datetime(1960, 1, 1, tzinfo=UTC).date(), "sex": Sex.FEMALE, "practice_id": 1, "created_at": now, "latitude": 53.4, "longitude": -2.3,
-    }  # fmt: skip
+        "nhs_number": number,
+        "given_name": "P",
+        "family_name": str(n),
+        "date_of_birth": datetime(1960, 1, 1, tzinfo=UTC).date(),
+        "sex": Sex.FEMALE,
+        "practice_id": 1,
+        "created_at": now,
+        "latitude": 53.4,
+        "longitude": -2.3,
+    }
 
 
 def _referral(n: int, ubrn: str, now: datetime) -> dict[str, Any]:
     return {
-        "ubrn": ubrn, "patient_id": n + 1, "practice_id": 1, "referrer": "Dr Bench", "specialty_code": "330",
-        "priority": Priority.ROUTINE, "reason": "bench", "rtt_clock_start": now.date(),
-        "due_date": now.date() + timedelta(days=126), "state": ReferralState.NOT_BOOKED,
-        "version": 1, "created_at": now,
-    }  # fmt: skip
+        "ubrn": ubrn,
+        "patient_id": n + 1,
+        "practice_id": 1,
+        "referrer": "Dr Bench",
+        "specialty_code": "330",
+        "priority": Priority.ROUTINE,
+        "reason": "bench",
+        "rtt_clock_start": now.date(),
+        "due_date": now.date() + timedelta(days=126),
+        "state": ReferralState.NOT_BOOKED,
+        "version": 1,
+        "created_at": now,
+    }
 
 
 def _session(n: int, token_hash: str, now: datetime) -> dict[str, Any]:
     return {
-        "token_hash": token_hash, "referral_id": n + 1, "created_at": now, "last_seen_at": now + timedelta(hours=2),
-        "expires_at": now + timedelta(hours=11), "idle_minutes": 600,
-    }  # fmt: skip
+        "token_hash": token_hash,
+        "referral_id": n + 1,
+        "created_at": now,
+        "last_seen_at": now + timedelta(hours=2),
+        "expires_at": now + timedelta(hours=11),
+        "idle_minutes": 600,
+    }

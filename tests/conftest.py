@@ -109,12 +109,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def app(config: Config, database: Database, clock: Clock) -> Iterator[BookingApp]:
+def app(config: Config, database: Database, clock: Clock) -> BookingApp:
     made = create_app(config)
     made.database.dispose()
     made.database = database
     made.clock = clock
-    yield made
+    return made
 
 
 @pytest.fixture

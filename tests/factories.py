@@ -54,7 +54,7 @@ def using(session: Session) -> Iterator[None]:
 class Factory(SQLAlchemyModelFactory):  # type: ignore[misc,type-arg]
     class Meta:
         abstract = True
-        sqlalchemy_session_factory: ClassVar[Any] = lambda: _session[-1]  # noqa: E731
+        sqlalchemy_session_factory: ClassVar[Any] = lambda: _session[-1]
         sqlalchemy_session_persistence = "flush"
 
 
@@ -192,7 +192,7 @@ def account(work: Work, role: Role, organisation: Organisation, username: str | 
 
 def service(work: Work, organisation: Organisation, site: Site, **fields: Any) -> Service:
     """A service that takes every priority from tomorrow to half a year ahead."""
-    windows = fields.pop("windows", {priority: (0, 182) for priority in Priority})
+    windows = fields.pop("windows", dict.fromkeys(Priority, (0, 182)))
     clinic_types = fields.pop("clinic_types", ["330-SKIN"])
     made: Service = ServiceFactory(organisation_id=organisation.id, site_id=site.id, **fields)
     for priority, (first, last) in windows.items():

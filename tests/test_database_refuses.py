@@ -24,13 +24,21 @@ def insert(
     booked = state is not BookingState.HELD
     row = Booking(
         **{
-            "reference": f"R{slot.id}-{referral.id}" if booked else None, "referral_id": referral.id,
-            "patient_id": referral.patient_id, "slot_id": slot.id, "place": 1, "starts_at": slot.starts_at,
-            "ends_at": slot.ends_at, "state": state, "created_at": work.now, "booked_at": work.now if booked else None,
-            "hold_kind": None if booked else HoldKind.OFFER, "held_until": None if booked else work.now + timedelta(days=1),
+            "reference": f"R{slot.id}-{referral.id}" if booked else None,
+            "referral_id": referral.id,
+            "patient_id": referral.patient_id,
+            "slot_id": slot.id,
+            "place": 1,
+            "starts_at": slot.starts_at,
+            "ends_at": slot.ends_at,
+            "state": state,
+            "created_at": work.now,
+            "booked_at": work.now if booked else None,
+            "hold_kind": None if booked else HoldKind.OFFER,
+            "held_until": None if booked else work.now + timedelta(days=1),
             **changes,
         }
-    )  # fmt: skip
+    )
     work.session.add(row)
     work.session.flush()
     return row
@@ -94,9 +102,12 @@ def test_a_practitioner_in_two_places_at_once(work: Work, region: Region) -> Non
 
     refused(work, "practitioner_in_two_places", assign)
     refused(
-        work, "practitioner_in_two_places",
-        lambda w: factories.slots(w, region.services[1], one.starts_at + timedelta(minutes=10), 1, practitioner_id=clinician.id),
-    )  # fmt: skip
+        work,
+        "practitioner_in_two_places",
+        lambda w: factories.slots(
+            w, region.services[1], one.starts_at + timedelta(minutes=10), 1, practitioner_id=clinician.id
+        ),
+    )
     one.status = SlotStatus.WITHDRAWN
     work.session.flush()
     assign(work)
@@ -134,10 +145,14 @@ def test_somebody_elses_referral(work: Work, region: Region, two: tuple[Referral
 @pytest.mark.parametrize(
     "change",
     [
-        {"starts_at": "later"}, {"ends_at": "later"}, {"practitioner_id": "somebody"}, {"status": SlotStatus.WITHDRAWN},
-        {"service_id": "other"}, {"mode": "VIDEO"},
+        {"starts_at": "later"},
+        {"ends_at": "later"},
+        {"practitioner_id": "somebody"},
+        {"status": SlotStatus.WITHDRAWN},
+        {"service_id": "other"},
+        {"mode": "VIDEO"},
     ],
-)  # fmt: skip
+)
 def test_a_booked_slot_is_not_altered(
     work: Work, region: Region, two: tuple[Referral, Referral], change: dict[str, Any]
 ) -> None:
