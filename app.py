@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_wtf.csrf import CSRFProtect
 
-from booking import api, cli, web
+from booking import api, cli, jobs, web
 from booking.config import Config, from_environment
 from booking.db import Database
 from booking.edge import hardening, problems
@@ -34,4 +34,5 @@ def create_app(config: Config | None = None) -> BookingApp:
     api.register(app, csrf)
     web.register(app)
     cli.register(app)
+    jobs.register(app)
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +40,14 @@ class Config:
     """Idle limit of a signed-in session; the absolute limit is twelve hours."""
     access_code_days: int = 180
     max_body_bytes: int = 6 * 1024 * 1024
+    public_url: str = "http://127.0.0.1:5000"
+    """Where patients and staff find the pages; stands in messages."""
+    messages: str = "console"
+    """How messages leave: ``console``, ``file:FOLDER``, ``smtp://[user:password@]host[:port]`` (STARTTLS, refused
+    without) or ``smtps://…`` (TLS from the first byte)."""
+    mail_from: str = "choose-and-book@localhost"
+    plan_times: str = "02:00"
+    """When the scheduler plans, local times separated by commas; empty never."""
     testing: bool = False
 
     def __post_init__(self) -> None:
@@ -47,6 +56,10 @@ class Config:
         for name in ("hold_minutes", "session_minutes", "access_code_days", "max_body_bytes"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name.upper()}: must be above zero")
+        if not re.fullmatch(r"console|file:.+|smtps?://.+", self.messages):
+            raise ConfigError("MESSAGES: must be console, file:FOLDER, smtp://host or smtps://host")
+        if not re.fullmatch(r"(([01]\d|2[0-3]):[0-5]\d(,|$))*", self.plan_times.replace(" ", "")):
+            raise ConfigError("PLAN_TIMES: must be times like 02:00,13:30")
 
 
 def _boolean(env: Mapping[str, str], name: str, default: bool) -> bool:
@@ -113,4 +126,8 @@ def from_environment(env: Mapping[str, str] | None = None) -> Config:
         session_minutes=_integer(env, "SESSION_MINUTES", 30),
         access_code_days=_integer(env, "ACCESS_CODE_DAYS", 180),
         max_body_bytes=_integer(env, "MAX_BODY_BYTES", 6 * 1024 * 1024),
+        public_url=env.get("PUBLIC_URL", "").strip().rstrip("/") or "http://127.0.0.1:5000",
+        messages=env.get("MESSAGES", "").strip() or "console",
+        mail_from=env.get("MAIL_FROM", "").strip() or "choose-and-book@localhost",
+        plan_times=env.get("PLAN_TIMES", "02:00").strip(),
     )

@@ -111,7 +111,7 @@ def _read_cursor(text: str) -> tuple[datetime, int]:
 def hold_slot(body: dict[str, Any], ubrn: str) -> Any:
     """Keep a slot for a few minutes while the patient confirms."""
     held = booking.hold(work(), ubrn, Choice(**body))
-    return _shown(held.id, ubrn)
+    return present.booking(held, held.referral)
 
 
 @blp.route("/referrals/<ubrn>/bookings", methods=["POST"])
@@ -125,13 +125,7 @@ def hold_slot(body: dict[str, Any], ubrn: str) -> Any:
 def book_slot(body: dict[str, Any], ubrn: str) -> Any:
     """Book a slot. A 201 means that the booking is committed."""
     made = booking.book(work(), ubrn, Choice(**body))
-    shown = _shown(made.id, ubrn)
-    return shown, 201, {"Location": f"/api/v1/bookings/{made.reference}"}
-
-
-def _shown(booking_id: int, ubrn: str) -> dict[str, Any]:
-    referral = referrals.own_referral(work(), ubrn)
-    return present.booking(booking.with_detail(work(), booking_id), referral)
+    return present.booking(made, made.referral), 201, {"Location": f"/api/v1/bookings/{made.reference}"}
 
 
 @blp.route("/bookings/<reference>")

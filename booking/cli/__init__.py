@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from booking.cli import database
+from booking.cli import accounts, database, demo, imports, plan, scenario
 from booking.edge.flask_app import BookingApp
 
 
 def register(app: BookingApp) -> None:
-    for module in (database,):
+    for module in (accounts, database, demo, imports, plan, scenario):
         module.register(app)

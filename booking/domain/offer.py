@@ -27,10 +27,15 @@ class Candidate:
     """Days after the due date, 0 if in time."""
     price: int = 0
     """What the last plan says others lose if this place goes (in its units); 0 where nobody else needs it."""
+    own_cost: int | None = None
+    """What it costs this patient by the same plan's weights; None where nothing has been planned yet."""
 
     def order(self) -> tuple[float, ...]:
+        """What is best for everybody: the plan's own measure, or days late and then days and miles without one."""
+        if self.own_cost is not None:
+            return (self.own_cost + self.price, self.slot_id)
         far = miles(self.distance_km) if self.distance_km is not None else 0.0
-        return (self.late_days, self.price, self.wait_days + far * FAR_MILES_PER_WAIT_DAY, self.slot_id)
+        return (self.late_days, self.wait_days + far * FAR_MILES_PER_WAIT_DAY, self.slot_id)
 
 
 def differ(one: Candidate, other: Candidate) -> bool:

@@ -20,13 +20,15 @@ class BookingPolicy:
     offer_days: int = 7
     """How long a guaranteed slot is kept for a patient who has not answered."""
     alternatives: int = 4
+    wave: int = 0
+    """How many referrals one plan offers to, greatest need first; 0 is everybody. The rest stays pencilled."""
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     """Weights for the optimiser's own ``Policy``; empty takes its defaults."""
     version: int = 0
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any], version: int) -> BookingPolicy:
-        unknown = set(body) - {"target_days", "offer_days", "alternatives", "optimiser"}
+        unknown = set(body) - {"target_days", "offer_days", "alternatives", "wave", "optimiser"}
         if unknown:
             name = min(unknown)
             raise Invalid.field(name, "UNKNOWN_FIELD", f"The policy has no field {name!r}.")
@@ -40,4 +42,7 @@ class BookingPolicy:
             raise Invalid.field("offer_days", "RANGE", "Offers hold for 1 to 60 days.")
         if not isinstance(alternatives, int) or not 0 <= alternatives <= 10:
             raise Invalid.field("alternatives", "RANGE", "There are 0 to 10 alternatives.")
-        return cls(targets, offer_days, alternatives, dict(body.get("optimiser", {})), version)
+        wave = body.get("wave", 0)
+        if not isinstance(wave, int) or wave < 0:
+            raise Invalid.field("wave", "RANGE", "A wave is a number of referrals, 0 for everybody.")
+        return cls(targets, offer_days, alternatives, wave, dict(body.get("optimiser", {})), version)

@@ -89,7 +89,7 @@ class BookingApp(Flask):
             if policy.public:
                 return _with_request_id(ANYBODY)
             raise NotSignedIn("Sign in first." if not token else "Your session has ended. Please sign in again.")
-        if actor.session_id is not None and sign_in.due_for_touch(work.session, actor.session_id, work.now):
+        if sign_in.due_for_touch(actor, work.now):
             g.touch = actor.session_id
         if not policy.public and actor.role not in policy.roles:
             raise Forbidden("Your role does not allow this.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -11,6 +12,9 @@ from booking.db import Base
 from booking.domain.words import BookingState, ConsultationMode, HoldKind, SlotStatus
 from booking.models.columns import BigKey, Key, enum, fk
 from booking.models.directory import Practitioner, Service, Site
+
+if TYPE_CHECKING:
+    from booking.models.referring import Referral
 
 LIVE = "released_at IS NULL"
 
@@ -148,3 +152,4 @@ class Booking(Base):
     reason_code: Mapped[str | None] = mapped_column(String(40))
     comment: Mapped[str | None] = mapped_column(Text)
     slot: Mapped[Slot] = relationship(lazy="raise_on_sql")
+    referral: Mapped[Referral] = relationship(lazy="raise_on_sql")

@@ -14,9 +14,9 @@ from booking.domain.ids import new_booking_reference
 from booking.domain.reasons import APPOINTMENT_REASONS, check_reason
 from booking.domain.referral import Action, next_state
 from booking.domain.words import REFERRERS, BookingState, HoldKind, OfferState, Role
-from booking.models import Booking, Patient, Referral, ReferralService, Service, Slot
+from booking.models import Booking, Referral, ReferralService, Service, ServicePriority, Slot
 from booking.services import outbox, places
-from booking.services.directory import LOADED, rules_of
+from booking.services.directory import booking_rules
 from booking.services.referrals import lock_referral, own_referral, transition
 from booking.services.refusals import translated
 from booking.services.work import Work
@@ -59,26 +59,26 @@ def check_choice(work: Work, referral: Referral, slot: Slot, choice: Choice) -> 
 
 def check_slot(work: Work, referral: Referral, slot: Slot) -> None:
     """The slot is one this referral may be booked on now, free or not; :class:`SlotNotAvailable` says why not."""
-    service = work.session.scalars(
-        select(Service)
-        .join(
-            ReferralService, (ReferralService.service_id == Service.id) & (ReferralService.referral_id == referral.id)
+    row = work.session.execute(
+        select(ReferralService.position, ServicePriority)
+        .outerjoin(
+            ServicePriority,
+            (ServicePriority.service_id == ReferralService.service_id)
+            & (ServicePriority.priority == referral.priority),
         )
-        .where(Service.id == slot.service_id)
-        .options(*LOADED[2:])
+        .where(ReferralService.referral_id == referral.id, ReferralService.service_id == slot.service_id)
     ).first()
-    if service is None:
+    if row is None:
         raise SlotNotAvailable("This slot is not at a service of your shortlist.", code="NOT_SHORTLISTED")
-    patient = work.session.get_one(Patient, referral.patient_id)
     why = why_slot_not(
-        rules_of(service),
+        booking_rules(slot.service, row[1]),
         slot_date=slot.local_date,
         slot_priorities=slot.priorities,
         slot_practitioner=slot.practitioner_id,
         priority=referral.priority,
         named_practitioner=referral.named_practitioner_id,
-        date_of_birth=patient.date_of_birth,
-        sex=patient.sex,
+        date_of_birth=referral.patient.date_of_birth,
+        sex=referral.patient.sex,
         today=work.today,
     )
     if why is not None:
@@ -92,28 +92,18 @@ def hold(work: Work, ubrn: str, choice: Choice) -> Booking:
     next_state(referral.state, Action.BOOK)
     slot = places.lock_slot(work, choice.slot_id)
     check_choice(work, referral, slot, choice)
-    existing = _own_hold(work, referral, slot)
+    existing = places.own_hold(places.occupancy(work, slot), referral)
     if (
         existing is not None
         and existing.held_until is not None
         and existing.held_until > work.now + timedelta(minutes=1)
     ):
+        existing.slot, existing.referral = slot, referral
         return existing
     until = work.now + timedelta(minutes=work.config.hold_minutes)
-    return places.hold_place(work, referral, slot, HoldKind.CHOICE, until)
-
-
-def _own_hold(work: Work, referral: Referral, slot: Slot) -> Booking | None:
-    return work.session.scalars(
-        select(Booking)
-        .where(
-            Booking.referral_id == referral.id,
-            Booking.slot_id == slot.id,
-            Booking.state == BookingState.HELD,
-            Booking.held_until > work.now,
-        )
-        .order_by(Booking.held_until.desc())
-    ).first()
+    held = places.hold_place(work, referral, slot, HoldKind.CHOICE, until)
+    held.slot, held.referral = slot, referral
+    return held
 
 
 def book(work: Work, ubrn: str, choice: Choice) -> Booking:
@@ -147,19 +137,9 @@ def _claim(work: Work, referral: Referral, slot: Slot) -> Booking:
     """Turn the referral's own hold on the slot into the booking, or take a free place."""
     if slot.starts_at <= work.now:
         raise SlotNotAvailable("This time can no longer be booked.")
-    places.expire_holds_on(work, slot.id)
-    booked = _own_hold(work, referral, slot)
-    if booked is None:
-        booked = Booking(
-            referral_id=referral.id,
-            patient_id=referral.patient_id,
-            slot_id=slot.id,
-            place=places.free_place(work, slot),
-            starts_at=slot.starts_at,
-            ends_at=slot.ends_at,
-            created_at=work.now,
-        )
-        work.session.add(booked)
+    live = places.occupancy(work, slot)
+    booked = places.own_hold(live, referral) or places.new_booking(work, referral, slot, live)
+    booked.slot, booked.referral = slot, referral
     booked.state = BookingState.BOOKED
     booked.booked_at = work.now
     booked.reference = new_booking_reference()
@@ -175,11 +155,6 @@ def current_booking(work: Work, referral: Referral) -> Booking | None:
         .where(Booking.referral_id == referral.id, Booking.state == BookingState.BOOKED)
         .options(*BOOKING_DETAIL)
     ).first()
-
-
-def with_detail(work: Work, booking_id: int) -> Booking:
-    """The booking with slot, site, clinician and service loaded."""
-    return work.session.scalars(select(Booking).where(Booking.id == booking_id).options(*BOOKING_DETAIL)).one()
 
 
 def own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:

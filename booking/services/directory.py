@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from booking.domain.eligibility import ServiceRules, Window
 from booking.domain.errors import Invalid
-from booking.models import CommissioningRule, Organisation, Postcode, Service
+from booking.models import CommissioningRule, Organisation, Postcode, Service, ServicePriority
 
 LOADED = (
     joinedload(Service.site),
@@ -33,6 +33,22 @@ def rules_of(service: Service) -> ServiceRules:
         operational_to=service.operational_to,
         polling_range_days=service.polling_range_days,
         windows={row.priority: Window(row.window_from_days, row.window_to_days) for row in service.priorities},
+    )
+
+
+def booking_rules(service: Service, window: ServicePriority | None) -> ServiceRules:
+    """The rules of a service as far as they decide on a slot for one priority, whose window is given."""
+    return ServiceRules(
+        specialty_code=service.specialty_code,
+        clinic_types=frozenset(),
+        booking_mode=service.booking_mode,
+        min_age=service.min_age,
+        max_age=service.max_age,
+        sex=service.sex,
+        operational_from=service.operational_from,
+        operational_to=service.operational_to,
+        polling_range_days=service.polling_range_days,
+        windows={window.priority: Window(window.window_from_days, window.window_to_days)} if window else {},
     )
 
 

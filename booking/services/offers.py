@@ -17,9 +17,11 @@ from booking.domain.geo import distance_km
 from booking.domain.needs import patient_needs, slot_offers, week_part
 from booking.domain.offer import Candidate, choose, words
 from booking.domain.referral import CHOOSING
+from booking.domain.weights import RANK
 from booking.domain.words import BookingState, HoldKind, OfferState
 from booking.models import Booking, Offer, Patient, Referral, Service, Slot
 from booking.services import places
+from booking.services.planning.prices import Prices, last_prices
 from booking.services.policy import current_policy
 from booking.services.slots import SlotSearch, free_slots, usable_services
 from booking.services.work import Work
@@ -70,7 +72,8 @@ def propose_now(work: Work, referral: Referral) -> list[Offer]:
     places.close_offers(work, referral.id, OfferState.SUPERSEDED)
     policy = current_policy(work.session, work.today)
     slots = _suitable(work, referral)
-    candidates = [_candidate(slot, referral, referral.patient) for slot in slots.values()]
+    prices = last_prices(work.session, {slot.service_id for slot in slots.values()})
+    candidates = [_candidate(work, slot, referral, prices) for slot in slots.values()]
     if not candidates:
         return []
     until = work.now + timedelta(days=policy.offer_days)
@@ -116,15 +119,28 @@ def _distance(slot: Slot, patient: Patient) -> float | None:
     return distance_km(patient.latitude, patient.longitude, site.latitude, site.longitude)
 
 
-def _candidate(slot: Slot, referral: Referral, patient: Patient) -> Candidate:
+def _candidate(work: Work, slot: Slot, referral: Referral, prices: Prices) -> Candidate:
+    """The slot as this referral would have it, with the last plan's price of taking it from the others."""
+    part = week_part(slot.starts_at.astimezone(ZoneInfo(slot.time_zone))) % 3
+    far = _distance(slot, referral.patient)
+    price = prices.of(slot.service_id, slot.local_date, part)
+    own = None
+    if prices.weights is not None:
+        parts = prices.weights.parts(
+            RANK[referral.priority], waited=(work.today - referral.rtt_clock_start).days,
+            target=(referral.due_date - referral.rtt_clock_start).days, day=(slot.local_date - work.today).days, km=far,
+        )  # fmt: skip
+        own = sum(parts.values())
     return Candidate(
         slot_id=slot.id,
         provider_id=slot.service.organisation_id,
         day=slot.local_date,
-        part=week_part(slot.starts_at.astimezone(ZoneInfo(slot.time_zone))) % 3,
-        distance_km=_distance(slot, patient),
+        part=part,
+        distance_km=far,
         wait_days=(slot.local_date - referral.rtt_clock_start).days,
         late_days=max(0, (slot.local_date - referral.due_date).days),
+        price=price,
+        own_cost=own,
     )
 
 

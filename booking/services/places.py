@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from booking.domain.errors import NotFound, SlotNotAvailable, SlotTaken
 from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
-from booking.models import Booking, Offer, Referral, Slot
+from booking.models import Booking, Offer, Referral, Service, Slot
 from booking.services.refusals import translated
 from booking.services.work import Work
 
@@ -33,7 +33,11 @@ def lock_slot(work: Work, slot_id: int) -> Slot:
     query: Select[Slot] = (
         select(Slot)
         .where(Slot.id == slot_id)
-        .options(joinedload(Slot.site), joinedload(Slot.practitioner))
+        .options(
+            joinedload(Slot.site),
+            joinedload(Slot.practitioner),
+            joinedload(Slot.service).joinedload(Service.organisation),
+        )
         .with_for_update(of=Slot)
         .execution_options(populate_existing=True)
     )
@@ -44,45 +48,47 @@ def lock_slot(work: Work, slot_id: int) -> Slot:
     return slot
 
 
-def expire_holds_on(work: Work, slot_id: int) -> None:
-    """Let go of holds on this slot whose time is over, whoever had them."""
-    work.session.execute(
-        update(Booking)
-        .where(Booking.slot_id == slot_id, Booking.state == BookingState.HELD, Booking.held_until <= work.now)
-        .values(state=BookingState.EXPIRED, released_at=work.now)
-    )
+def occupancy(work: Work, slot: Slot) -> list[Booking]:
+    """Who is on the places of a locked slot. Holds whose time is over are let go first, whoever had them."""
+    rows = work.session.scalars(select(Booking).where(Booking.slot_id == slot.id, Booking.released_at.is_(None)))
+    live, over = [], False
+    for row in rows:
+        if row.state is BookingState.HELD and row.held_until is not None and row.held_until <= work.now:
+            row.state, row.released_at, over = BookingState.EXPIRED, work.now, True
+        else:
+            live.append(row)
+    if over:
+        work.session.flush()  # the place must be free in the database before somebody new is put on it
+    return live
 
 
-def free_place(work: Work, slot: Slot) -> int:
-    """The lowest free place of a locked slot; :class:`SlotTaken` where there is none."""
+def own_hold(live: list[Booking], referral: Referral) -> Booking | None:
+    """The referral's own hold among a slot's live rows, the longest one if it has two."""
+    mine = [row for row in live if row.referral_id == referral.id and row.state is BookingState.HELD]
+    return max(mine, key=lambda row: row.held_until or row.created_at, default=None)
+
+
+def new_booking(work: Work, referral: Referral, slot: Slot, live: list[Booking]) -> Booking:
+    """A row, without a state yet, on the lowest free place of a locked slot; :class:`SlotTaken` where none is free."""
     if slot.status is not SlotStatus.PUBLISHED or slot.starts_at <= work.now:
         raise SlotNotAvailable("This time can no longer be booked.")
-    taken = set(
-        work.session.scalars(select(Booking.place).where(Booking.slot_id == slot.id, Booking.released_at.is_(None)))
-    )
-    for place in range(1, slot.capacity + 1):
-        if place not in taken:
-            return place
-    raise SlotTaken("Somebody else has just taken this time.")
+    taken = {row.place for row in live}
+    place = next((number for number in range(1, slot.capacity + 1) if number not in taken), None)
+    if place is None:
+        raise SlotTaken("Somebody else has just taken this time.")
+    made = Booking(
+        referral_id=referral.id, patient_id=referral.patient_id, slot_id=slot.id, place=place, starts_at=slot.starts_at,
+        ends_at=slot.ends_at, created_at=work.now,
+    )  # fmt: skip
+    work.session.add(made)
+    return made
 
 
 def hold_place(work: Work, referral: Referral, slot: Slot, kind: HoldKind, until: datetime) -> Booking:
     """Keep a place of a locked slot for a locked referral until then. An earlier hold of that kind is let go."""
     release_holds(work, referral.id, kind=kind)
-    expire_holds_on(work, slot.id)
-    hold = Booking(
-        referral_id=referral.id,
-        patient_id=referral.patient_id,
-        slot_id=slot.id,
-        place=free_place(work, slot),
-        starts_at=slot.starts_at,
-        ends_at=slot.ends_at,
-        state=BookingState.HELD,
-        hold_kind=kind,
-        held_until=until,
-        created_at=work.now,
-    )
-    work.session.add(hold)
+    hold = new_booking(work, referral, slot, occupancy(work, slot))
+    hold.state, hold.hold_kind, hold.held_until = BookingState.HELD, kind, until
     with translated():
         work.session.flush()
     return hold
@@ -101,10 +107,10 @@ def release_holds(work: Work, referral_id: int, *, kind: HoldKind | None = None,
 
 def close_offers(work: Work, referral_id: int, state: OfferState, *, taken_slot: int | None = None) -> None:
     """End the referral's open offers; the one for ``taken_slot``, if any, ends as taken."""
-    open_offers = update(Offer).where(Offer.referral_id == referral_id, Offer.state == OfferState.OPEN)
-    if taken_slot is not None:
-        work.session.execute(open_offers.where(Offer.slot_id == taken_slot).values(state=OfferState.TAKEN))
-    work.session.execute(open_offers.values(state=state))
+    ends = case((Offer.slot_id == taken_slot, OfferState.TAKEN.value), else_=state.value) if taken_slot else state
+    work.session.execute(
+        update(Offer).where(Offer.referral_id == referral_id, Offer.state == OfferState.OPEN).values(state=ends)
+    )
 
 
 def release_everything(work: Work, referral: Referral, *, reason_code: str) -> int:

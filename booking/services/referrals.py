@@ -199,7 +199,11 @@ def own_referral(work: Work, ubrn: str) -> Referral:
 
 def lock_referral(work: Work, ubrn: str, *, version: int | None = None) -> Referral:
     """The referral locked for change; :class:`StaleVersion` where ``version`` is not the current one (rule 12)."""
-    query = _visible(work, select(Referral).where(Referral.ubrn == parse_ubrn(ubrn))).with_for_update(of=Referral)
+    query = (
+        _visible(work, select(Referral).where(Referral.ubrn == parse_ubrn(ubrn)))
+        .options(joinedload(Referral.patient))
+        .with_for_update(of=Referral)
+    )
     found = work.session.scalars(query.execution_options(populate_existing=True)).first()
     if found is None:
         raise NotFound("There is no such referral, or it is not yours.")

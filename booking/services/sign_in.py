@@ -160,18 +160,22 @@ def actor_for(session: Session, keys: Keys, token: str, now: datetime) -> Actor 
     ):
         return None
     if found.referral_id is not None:
-        return Actor("patient", Role.PATIENT, referral_id=found.referral_id, session_id=found.id)
+        return Actor(
+            "patient", Role.PATIENT, referral_id=found.referral_id, session_id=found.id, last_seen_at=found.last_seen_at
+        )
     if not row.active:
         return None
-    return Actor(row.name, row.role, row.organisation_id, row.ods_code, session_id=found.id)
+    return Actor(
+        row.name, row.role, row.organisation_id, row.ods_code, session_id=found.id, last_seen_at=found.last_seen_at
+    )
 
 
 SEEN_EVERY = timedelta(minutes=1)
 
 
-def due_for_touch(session: Session, session_id: int, now: datetime) -> bool:
-    found = session.get(AuthSession, session_id)
-    return found is not None and found.last_seen_at + SEEN_EVERY <= now
+def due_for_touch(actor: Actor, now: datetime) -> bool:
+    """Whether it is time to note that the actor's session is in use."""
+    return actor.last_seen_at is not None and actor.last_seen_at + SEEN_EVERY <= now
 
 
 def touch(session: Session, session_id: int, now: datetime) -> None:

@@ -28,6 +28,7 @@ class Actor:
     on_behalf_of: str | None = None
     session_id: int | None = None
     request_id: str | None = None
+    last_seen_at: datetime | None = None
 
     @property
     def key(self) -> str:

@@ -1,26 +1,17 @@
-"""Pages."""
+"""Pages: server-rendered, plain HTML that works without JavaScript. One file of views for each kind of visitor."""
 
 from __future__ import annotations
 
-from flask import Blueprint
-
 from booking.edge.flask_app import BookingApp
-from booking.edge.policy import public
-
-blp = Blueprint("web", __name__)
-
-
-@blp.get("/")
-@public()
-def front() -> str:
-    return "Choose and book"
-
-
-@blp.get("/sign-in")
-@public()
-def sign_in() -> str:
-    return "Sign in"
 
 
 def register(app: BookingApp) -> None:
+    from booking.web import assets, commissioner, context, front, patient, provider, referrer, sign_in, staff
+    from booking.web.base import blp
+
+    context.register(app)
+    assets.register(app)
+    # Importing a module hangs its views on the blueprint.
+    if not all((front, sign_in, patient, staff, referrer, provider, commissioner)):
+        raise RuntimeError("a room of the house is missing")
     app.register_blueprint(blp)

@@ -34,7 +34,7 @@ def test_places_of_one_slot_are_each_taken_once(database: Database) -> None:
         answers = race(server.url, people, slots=2, clients=20)
     assert answers == {"201 BOOKED": 10, "422 SLOT_NOT_AVAILABLE": 30}
     with database.unit_of_work(write=False) as session:
-        places = sorted(session.execute(select(Booking.slot_id, Booking.place)).tuples())
+        places = sorted((row.slot_id, row.place) for row in session.scalars(select(Booking)))
     assert places == [(slot, place) for slot in (1, 2) for place in range(1, 6)]
 
 

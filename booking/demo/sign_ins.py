@@ -1,0 +1,59 @@
+"""The sign-ins a seeded region is tried with, kept in one file only its owner can read."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+
+from booking.config import INSTANCE
+
+FILE = INSTANCE / "demo-sign-ins.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSignIn:
+    name: str
+    about: str
+    reference: str
+    access_code: str
+    date_of_birth: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StaffSignIn:
+    name: str
+    role: str
+    about: str
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignIns:
+    patients: list[PatientSignIn] = field(default_factory=list)
+    staff: list[StaffSignIn] = field(default_factory=list)
+
+
+def parts(born: date) -> dict[str, int]:
+    return {"day": born.day, "month": born.month, "year": born.year}
+
+
+def write(found: SignIns, path: Path = FILE) -> None:
+    """Whole or not at all, and readable by its owner only from the first byte."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(asdict(found), file, ensure_ascii=False, indent=2)
+    beside.replace(path)
+
+
+def read(path: Path = FILE) -> SignIns | None:
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return SignIns([PatientSignIn(**one) for one in found["patients"]], [StaffSignIn(**one) for one in found["staff"]])

@@ -1,0 +1,113 @@
+"""The process: lead or stand by, run the jobs on time, leave cleanly."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import structlog
+from apscheduler.events import EVENT_JOB_ERROR
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from booking.edge.flask_app import BookingApp
+from booking.jobs import tasks
+from booking.jobs.leader import leadership
+from booking.services.work import HOME_ZONE
+
+STANDBY_SECONDS = 2.0
+EXPIRE_SECONDS = 30
+DELIVER_SECONDS = 5
+SEAL_SECONDS = 300
+PURGE_SECONDS = 3600
+Job = tuple[str, Callable[[], None], Any]
+"""Name, what to do, when."""
+log = structlog.get_logger("booking.jobs")
+
+
+class Scheduler:
+    """One process of possibly several; :meth:`run` returns after SIGTERM or SIGINT."""
+
+    def __init__(self, app: BookingApp) -> None:
+        self._app = app
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        lead = leadership(self._app.database)
+        standing_by = False
+        try:
+            while not self._over.is_set():
+                if lead.take():
+                    standing_by = False
+                    log.info("scheduler-leads")
+                    self._lead(lead.still_held)
+                    lead.release()
+                elif not standing_by:
+                    standing_by = True
+                    log.info("scheduler-stands-by")
+                self._over.wait(STANDBY_SECONDS)
+        finally:
+            lead.release()
+            log.info("scheduler-ended")
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._over.set()
+
+    def _lead(self, still: Callable[[], bool]) -> None:
+        """Work until told to stop, or until the lock is lost (the database restarted): then stand in line again."""
+        over = threading.Event()
+        scheduler = BackgroundScheduler(
+            timezone=HOME_ZONE, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
+        )
+        for name, function, trigger in self._jobs(over):
+            scheduler.add_job(function, trigger, id=name)
+        scheduler.add_listener(_note_error, EVENT_JOB_ERROR)
+        scheduler.start()
+        try:
+            while not self._over.wait(STANDBY_SECONDS):
+                if not still():
+                    log.error("scheduler-lost-its-lock")
+                    break
+        finally:
+            over.set()  # first, so that a plan under way is ended and not waited for
+            scheduler.shutdown(wait=True)
+
+    def _jobs(self, over: threading.Event) -> list[Job]:
+        app = self._app
+
+        def expire() -> None:
+            tasks.expire(app)
+
+        def deliver() -> None:
+            tasks.deliver_outbox(app, over)
+
+        def seal() -> None:
+            tasks.seal_audit(app)
+
+        def purge() -> None:
+            tasks.purge(app)
+
+        def plan() -> None:
+            tasks.plan(over)
+
+        jobs: list[Job] = [
+            ("expire", expire, IntervalTrigger(seconds=EXPIRE_SECONDS)),
+            ("deliver", deliver, IntervalTrigger(seconds=DELIVER_SECONDS)),
+            ("seal", seal, IntervalTrigger(seconds=SEAL_SECONDS)),
+            ("purge", purge, IntervalTrigger(seconds=PURGE_SECONDS)),
+        ]
+        for time in filter(None, app.settings.plan_times.replace(" ", "").split(",")):
+            hour, minute = time.split(":")
+            jobs.append((f"plan {time}", plan, CronTrigger(hour=hour, minute=minute, timezone=HOME_ZONE)))
+        return jobs
+
+
+def _note_error(event: Any) -> None:
+    # The exception itself may hold somebody's data: its type is enough to find it by.
+    log.error("job-failed", job=event.job_id, error=type(event.exception).__name__)

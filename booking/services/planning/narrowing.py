@@ -1,0 +1,74 @@
+"""Shortlists narrowed by every rule that needs no slot: window, age, sex, commissioning, distance."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+
+from booking.domain.geo import EARTH_RADIUS_KM
+from booking.services.planning.demand import Demand, day_number
+from booking.services.planning.sql import UNKNOWN, Numbers, whole
+from booking.services.planning.supply import Services
+from optimiser import Shortlists
+from optimiser.arrays import I64, Bool, find, indptr_of
+
+
+def narrowed(demand: Demand, services: Services, as_of: date) -> Shortlists:
+    """What is left of each shortlist, with the days on which the patient may be seen there.
+
+    The rules of :mod:`booking.domain.eligibility`; age limits become dates, so that they hold on the day of the
+    appointment.
+    """
+    at = find(services.key, demand.list_service)
+    row, at = demand.list_row[at >= 0], at[at >= 0]
+    rows = {name: values[row] for name, values in demand.rows.items()}
+    priority = whole(rows["priority"])
+    oldest = ages(rows["born"], services.min_age[at]) - day_number(as_of)
+    youngest = ages(rows["born"], services.max_age[at] + 1) - day_number(as_of) - 1
+    first = np.maximum(np.maximum(services.first_day[at, priority], oldest), 0)
+    last = np.minimum(services.last_day[at, priority], youngest)
+    far = distances(rows, services, at)
+    keep = (first <= last) & _open(rows, services, at)
+    keep &= (services.sex[at] == -1) | (services.sex[at] == rows["sex"])
+    keep &= (rows["specialty"] == services.specialty[at]) & (priority >= 0)
+    keep &= ~((rows["farthest"] != UNKNOWN) & (far > rows["farthest"]))
+    return Shortlists(
+        indptr_of(np.bincount(row[keep], minlength=len(demand))), services.key[at[keep]],
+        far[keep].astype(np.float32), first[keep].astype(np.int32), last[keep].astype(np.int32),
+    )  # fmt: skip
+
+
+def _open(rows: dict[str, Numbers], services: Services, at: I64) -> Bool:
+    """Whether the referring practice may use the service: to everybody, or by a rule for it or its commissioner."""
+    out = services.open_to_all[at].copy()
+    closed = np.flatnonzero(~out)
+    if len(closed):
+        key = services.key[at[closed]].tolist()
+        practice, commissioner = (whole(rows[name][closed]).tolist() for name in ("practice", "commissioner"))
+        opened = services.opened
+        out[closed] = [
+            (k, p) in opened or (k, c) in opened for k, p, c in zip(key, practice, commissioner, strict=True)
+        ]
+    return out
+
+
+def ages(born: Numbers, years: I64) -> I64:
+    """Days since 1970 on which somebody born on that day (days since 1970) becomes so many years old.
+
+    Born on 29 February: 1 March in other years, as :func:`booking.domain.targets.age_on` has it.
+    """
+    day = born.astype(np.int64).astype("datetime64[D]")
+    month = day.astype("datetime64[M]")
+    in_month = (day - month.astype("datetime64[D]")).astype(np.int64)
+    moved = (month + years * 12).astype("datetime64[D]") + in_month
+    return np.asarray(moved.astype(np.int64), np.int64)
+
+
+def distances(rows: dict[str, Numbers], services: Services, at: I64) -> Numbers:
+    """Great-circle km from each patient to each service's site, not a number where either is unknown."""
+    here = rows["latitude"] != UNKNOWN
+    lat1, lon1 = (np.radians(np.where(here, rows[name], np.nan)) for name in ("latitude", "longitude"))
+    lat2, lon2 = np.radians(services.latitude[at]), np.radians(services.longitude[at])
+    a = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
+    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(1.0, np.sqrt(a))))

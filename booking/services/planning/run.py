@@ -1,0 +1,217 @@
+"""One planning run from lock to summary. Start here.
+
+Unlike other services it opens its own units of work, many short ones: the plan of a region takes minutes, and
+nobody who books may wait for it. Reading is one consistent snapshot; each chunk of offers is a transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from booking.config import Config
+from booking.db import Database
+from booking.domain.words import Role
+from booking.keys import Keys
+from booking.services.planning import lock
+from booking.services.planning.apply import Application, Tally
+from booking.services.planning.closing import close
+from booking.services.planning.figures import compare
+from booking.services.planning.proposals import Proposer, in_turn
+from booking.services.planning.read import Reading, read
+from booking.services.planning.workers import default_workers, pool
+from booking.services.policy import current_policy
+from booking.services.work import HOME_ZONE, Actor, Work
+from optimiser import OptimiserError, Plan, Problem, Progress, certify, check, greedy, solve
+
+PLANNER = Actor(name="planner", role=Role.SYSTEM)
+IN_PROCESS = 5_000
+"""Fewer referrals than this are solved right here: starting processes would take longer."""
+log = structlog.get_logger("booking.planning")
+
+Listener = Callable[[str, int, int, str], None]
+"""Told the stage, how much of how much is done, and a note."""
+
+
+class Ending(StrEnum):
+    APPLIED = "APPLIED"
+    DRY_RUN = "DRY_RUN"
+    ANOTHER_AT_WORK = "ANOTHER_AT_WORK"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    workers: int | None = None
+    """Processes to solve in; None is one for each processor, 0 solves in this process."""
+    deadline: float | None = None
+    """Seconds after which the best plan so far is taken."""
+    dry_run: bool = False
+    replan_open: bool = False
+    wave: int | None = None
+    """Offer to this many only, greatest need first; None is as the policy says, 0 is everybody."""
+    reserve: bool = True
+    compare: bool = True
+    take_over_after: timedelta = lock.TAKE_OVER_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    ending: Ending
+    run_id: int | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+class PlanFailed(RuntimeError):
+    """No plan passed the check: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """What a planning run needs of its surroundings."""
+
+    database: Database
+    config: Config
+    keys: Keys
+    clock: Callable[[], datetime]
+    tell: Listener = lambda _stage, _done, _total, _note: None
+
+    def plan(self, options: Options) -> Outcome:
+        """Plan once. Leaves at once if another planner is at work; raises :class:`PlanFailed` if no plan is sound."""
+        now = self.clock()
+        as_of = now.astimezone(HOME_ZONE).date()
+        if options.dry_run:
+            made = self._make(as_of, now, options)
+            return Outcome(Ending.DRY_RUN, None, made.summary())
+        with self.database.unit_of_work(write=False) as session:
+            version = current_policy(session, as_of).version
+        run_id = lock.take(
+            self.database, now, as_of=as_of, policy_version=version, take_over_after=options.take_over_after
+        )
+        if run_id is None:
+            return Outcome(Ending.ANOTHER_AT_WORK)
+        try:
+            with lock.Heartbeat(self.database, run_id, self.clock):
+                made = self._make(as_of, now, options)
+                summary = self._apply(run_id, made, options)
+        except BaseException as error:
+            lock.fail(self.database, run_id, self.clock(), f"{type(error).__name__}: {error}")
+            raise
+        return Outcome(Ending.APPLIED, run_id, summary)
+
+    def _make(self, as_of: date, now: datetime, options: Options) -> _Made:
+        stages: dict[str, float] = {}
+        with _timed(stages, "read"):
+            self.tell("reading", 0, 1, "")
+            reading = read(
+                self.database, as_of=as_of, now=now, replan_open=options.replan_open, reserve=options.reserve
+            )
+        problem = reading.problem
+        workers = default_workers() if options.workers is None else options.workers
+        if options.workers is None and len(problem.referrals) < IN_PROCESS:
+            workers = 0
+        with pool(workers) as executor:
+            with _timed(stages, "solve"):
+                plan, trouble = self._solve(problem, executor, options.deadline)
+            with _timed(stages, "check"):
+                plan, trouble = self._sound(problem, plan, trouble)
+                valid = self._certificate(problem, plan)
+            table: dict[str, Any] = {}
+            if options.compare:
+                with _timed(stages, "compare"):
+                    self.tell("comparing", 0, 1, "with first come, first served")
+                    table = compare(problem, plan, executor)
+        return _Made(reading, plan, valid, trouble, table, stages)
+
+    def _solve(self, problem: Problem, executor: Executor | None, deadline: float | None) -> tuple[Plan, str | None]:
+        try:
+            return solve(problem, executor=executor, progress=self._progress, deadline=deadline), None
+        except (OptimiserError, MemoryError, RuntimeError, ArithmeticError) as error:  # a broken pool is a RuntimeError
+            log.error("solver-failed", error=f"{type(error).__name__}: {error}")
+            return greedy(problem), f"solver failed ({type(error).__name__}: {error}); greedy plan instead"
+
+    def _progress(self, at: Progress) -> None:
+        self.tell(at.stage, at.done, at.total, f"cost {at.objective:,}, bound {at.bound:,}")
+
+    def _sound(self, problem: Problem, plan: Plan, trouble: str | None) -> tuple[Plan, str | None]:
+        """The plan if the independent checker finds nothing wrong with it, else the greedy one, else nothing."""
+        self.tell("checking", 0, 1, "")
+        faults = check(problem, plan)
+        if faults and trouble is None:
+            log.error("plan-unsound", faults=len(faults), first=faults[0].message)
+            plan, trouble = greedy(problem), f"the plan broke {len(faults)} rules; greedy plan instead"
+            faults = check(problem, plan)
+        if faults:
+            raise PlanFailed(f"The plan breaks {len(faults)} rules ({faults[0].rule}: {faults[0].message}).")
+        return plan, trouble
+
+    def _certificate(self, problem: Problem, plan: Plan) -> bool:
+        try:
+            return plan.certified and certify(problem, plan).valid
+        except OptimiserError as error:
+            log.error("certificate-failed", error=str(error))
+            return False
+
+    def _apply(self, run_id: int, made: _Made, options: Options) -> dict[str, Any]:
+        problem, plan, policy = made.reading.problem, made.plan, made.reading.policy
+        rows = in_turn(problem, plan, policy.wave if options.wave is None else options.wave)
+        seats = dict(zip(plan.referral_key[rows].tolist(), plan.slot_key[rows].tolist(), strict=True))
+        application = Application(self.database, run_id, plan.as_of, policy.offer_days, self.clock)
+        with _timed(made.stages, "apply"):
+            if options.replan_open:
+                application.release(seats)
+            tally = application.write(
+                Proposer(problem, plan).proposals(rows), lambda done: self.tell("offering", done, len(rows), "")
+            )
+        summary = made.summary(tally, pencilled=int((plan.slot_key >= 0).sum()) - len(rows))
+        with _timed(made.stages, "prices"), self.database.unit_of_work() as session:
+            work = Work(session, PLANNER, self.clock(), self.config, self.keys)
+            close(work, run_id, problem, plan, summary, certified=made.certified)
+        return summary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Made:
+    reading: Reading
+    plan: Plan
+    certified: bool
+    trouble: str | None
+    table: dict[str, Any]
+    stages: dict[str, float]
+
+    def summary(self, tally: Tally | None = None, *, pencilled: int = 0) -> dict[str, Any]:
+        """The figures of the run, ready for JSON."""
+        problem, plan = self.reading.problem, self.plan
+        return {
+            **plan.summary(),
+            "certified": self.certified,
+            "slots": len(problem.slots),
+            "free_places": int(problem.slots.capacity.sum()),
+            "left_out": dict(self.reading.left_out),
+            "expected_arrivals": int(problem.expected.count.sum()),
+            "trouble": self.trouble,
+            "comparison": self.table,
+            "offered": tally.offered if tally else 0,
+            "offers": tally.offers if tally else 0,
+            "kept": tally.kept if tally else 0,
+            "pencilled": pencilled,
+            "conflicts": dict(+tally.conflicts) if tally else {},
+            "stages": self.stages,
+            "weights": plan.policy.to_dict(),
+        }
+
+
+@contextmanager
+def _timed(stages: dict[str, float], name: str) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        stages[name] = round(time.perf_counter() - began, 3)

@@ -1,0 +1,124 @@
+"""Reading forms: every fault is kept beside its field, what was typed is kept too, and services' refusals fit in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TypeVar
+
+from werkzeug.datastructures import MultiDict
+
+from booking.domain.errors import BookingError, Invalid
+from booking.services.booking import Choice
+
+Kind = TypeVar("Kind", bound=StrEnum)
+LONGEST = 4000
+
+
+@dataclass
+class Form:
+    """What somebody typed, and what is wrong with it. ``focus`` says which box an error's link leads to."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> str:
+        return self.values.get(name, "")
+
+    def all(self, name: str) -> list[str]:
+        return self.values.getlist(name) if isinstance(self.values, MultiDict) else [self.get(name)]
+
+    def fail(self, name: str, message: str) -> None:
+        self.errors.setdefault(name, message)
+
+    def text(self, name: str, message: str | None = None, *, most: int = 100) -> str:
+        """The trimmed text; ``message`` is the fault of an empty box, None lets it be empty."""
+        text = self.get(name).strip()
+        if not text and message:
+            self.fail(name, message)
+        if len(text) > most:
+            self.fail(name, f"This must be {most} characters or fewer.")
+        elif any(ord(c) < 32 and c not in "\r\n\t" for c in text):
+            self.fail(name, "This holds characters that are not text.")
+        return text
+
+    def one_of(self, name: str, kind: type[Kind], message: str) -> Kind | None:
+        try:
+            return kind(self.get(name))
+        except ValueError:
+            self.fail(name, message)
+            return None
+
+    def number(self, name: str, message: str, *, most: float) -> float | None:
+        text = self.get(name).strip()
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= most:
+            self.fail(name, message)
+            return None
+        return value
+
+    def date(self, name: str, what: str) -> date | None:
+        """Three boxes: day, month, year."""
+        parts = [self.get(f"{name}-{part}").strip() for part in ("day", "month", "year")]
+        if not any(parts):
+            self.fail(name, f"Enter {what}")
+            return None
+        missing = [word for word, part in zip(("a day", "a month", "a year"), parts, strict=True) if not part]
+        if missing:
+            self.fail(name, f"{what.capitalize()} must include {' and '.join(missing)}")
+            return None
+        try:
+            if not all(part.isascii() and part.isdigit() for part in parts) or len(parts[2]) != 4:
+                raise ValueError(parts)
+            return date(int(parts[2]), int(parts[1]), int(parts[0]))
+        except ValueError:
+            self.fail(name, f"{what.capitalize()} must be a real date, like 27 3 1968")
+            return None
+
+    def refuse(self, error: BookingError, names: Iterable[str], otherwise: str) -> None:
+        """A service's refusal beside the fields it names; what names none of ours goes to ``otherwise``."""
+        known = set(names)
+        for fault in error.errors:
+            base = fault.field.split(".")[0]
+            self.fail(base if base in known else otherwise, fault.message)
+        if not error.errors:
+            self.fail(otherwise, error.message)
+
+
+def read_choice(values: Mapping[str, str]) -> Choice:
+    """The slot of a "choose this time" button, with its times as they were shown."""
+    try:
+        starts, ends = (datetime.fromisoformat(values.get(name, "")) for name in ("starts_at", "ends_at"))
+        if starts.tzinfo is None or ends.tzinfo is None:
+            raise ValueError("no zone")
+        return Choice(int(values.get("slot_id", "")), starts, ends)
+    except ValueError:
+        raise Invalid.field("slot_id", "CHOICE", "We did not understand which time you chose. Go back.") from None
+
+
+def write_cursor(starts_at: datetime, slot_id: int) -> str:
+    return f"{starts_at.isoformat()}~{slot_id}"
+
+
+def read_cursor(text: str | None) -> tuple[datetime, int] | None:
+    """Where the next page of times begins; anything we did not write means the first page."""
+    when, _, slot_id = (text or "").partition("~")
+    try:
+        moment = datetime.fromisoformat(when)
+        return (moment, int(slot_id)) if moment.tzinfo is not None else None
+    except ValueError:
+        return None
+
+
+def read_date(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return None

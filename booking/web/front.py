@@ -1,0 +1,35 @@
+"""The front page: what this is, in a minute, and the way in for each kind of visitor."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from flask import render_template
+
+from booking.config import INSTANCE
+from booking.edge.flask_app import work
+from booking.edge.policy import public
+from booking.web.base import blp
+
+SIGN_INS = INSTANCE / "demo-sign-ins.json"
+log = logging.getLogger("booking.web")
+
+
+@blp.get("/")
+@public()
+def front() -> str:
+    return render_template("web/front.html", demo=demo_sign_ins() if work().config.demo else None)
+
+
+def demo_sign_ins() -> dict[str, Any]:
+    """What ``flask demo seed`` wrote down; empty lists where it has not run."""
+    try:
+        found: dict[str, Any] = json.loads(SIGN_INS.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        found = {}
+    except (OSError, ValueError) as error:
+        log.warning("the demo's sign-ins can't be read: %s", type(error).__name__)
+        found = {}
+    return {"patients": found.get("patients", []), "staff": found.get("staff", [])}

@@ -1,0 +1,115 @@
+"""Signing in and out: patients by reference, access code and date of birth; staff by name and password."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from flask import make_response, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from booking.domain.errors import BookingError, NotSignedIn, TooManyAttempts
+from booking.domain.words import Role
+from booking.edge import guard
+from booking.edge.flask_app import COOKIE_TOKEN, work
+from booking.edge.policy import Via, allow, public
+from booking.services import offers, referrals
+from booking.services import sign_in as service
+from booking.services.sign_in import SignedIn
+from booking.web.base import blp, local_path, my_ubrn
+from booking.web.forms import Form
+
+
+@blp.get("/sign-in")
+@public()
+def sign_in() -> ResponseReturnValue:
+    target = local_path(request.args.get("next"))
+    if target.startswith("/staff"):
+        return redirect(url_for("web.staff_sign_in", next=target))
+    return render_template("web/sign_in.html", form=Form(), next=target)
+
+
+@blp.post("/sign-in")
+@public()
+def sign_in_send() -> ResponseReturnValue:
+    form, target = Form(request.form), local_path(request.form.get("next"))
+    reference = form.text("reference", "Enter your booking reference number", most=40)
+    code = form.text("access_code", "Enter your access code", most=64)
+    born = form.date("date_of_birth", "your date of birth")
+    if form.errors:
+        return render_template("web/sign_in.html", form=form, next=target), 422
+    try:
+        with guard.throttled(reference):
+            signed = service.patient_sign_in(work(), reference, code, born)
+    except (NotSignedIn, TooManyAttempts) as refused:
+        form.fail("reference", refused.message)
+        return _refused("web/sign_in.html", form, target, refused)
+    _come_in(signed)
+    _offer_times()
+    return redirect(target if target and not target.startswith("/staff") else url_for("web.choices"))
+
+
+def _refused(page: str, form: Form, target: str, refused: NotSignedIn | TooManyAttempts) -> ResponseReturnValue:
+    # 401 would ask for a WWW-Authenticate header and a browser's own dialogue: to a form it is a refused field.
+    late = isinstance(refused, TooManyAttempts)
+    response = make_response(render_template(page, form=form, next=target), 429 if late else 422)
+    if isinstance(refused, TooManyAttempts):
+        response.headers["Retry-After"] = str(refused.retry_after)
+    return response
+
+
+def _come_in(signed: SignedIn) -> None:
+    """A new session, whoever used this browser before: their token stops working, their cookie is emptied."""
+    unit = work()
+    service.sign_out(unit)
+    session.clear()
+    session[COOKIE_TOKEN] = signed.token
+
+
+def _offer_times() -> None:
+    """Somebody who comes in to choose finds times ready. If that fails, the page has a button to ask again."""
+    unit = work()
+    token: str = session[COOKIE_TOKEN]
+    actor = service.actor_for(unit.session, unit.keys, token, unit.now)
+    if actor is None or actor.role is not Role.PATIENT:
+        return
+    mine = replace(unit, actor=replace(actor, request_id=unit.actor.request_id))
+    with contextlib.suppress(BookingError), unit.session.begin_nested():
+        ubrn = my_ubrn(mine)
+        referrals.lock_referral(mine, ubrn)
+        offers.ensure_offers(mine, referrals.own_referral(mine, ubrn))
+
+
+@blp.get("/staff/sign-in")
+@public()
+def staff_sign_in() -> str:
+    return render_template("web/staff_sign_in.html", form=Form(), next=local_path(request.args.get("next")))
+
+
+@blp.post("/staff/sign-in")
+@public()
+def staff_sign_in_send() -> ResponseReturnValue:
+    form, target = Form(request.form), local_path(request.form.get("next"))
+    username = form.text("username", "Enter your user name")
+    password = form.get("password")
+    if not password:
+        form.fail("password", "Enter your password")
+    if form.errors:
+        return render_template("web/staff_sign_in.html", form=form, next=target), 422
+    try:
+        with guard.throttled(username):
+            signed = service.staff_sign_in(work(), username, password[:200])
+    except (NotSignedIn, TooManyAttempts) as refused:
+        form.fail("username", refused.message)
+        return _refused("web/staff_sign_in.html", form, target, refused)
+    _come_in(signed)
+    return redirect(url_for("web.staff_role", next=target or None))
+
+
+@blp.post("/sign-out")
+@allow(*Role, via=Via.COOKIE)
+def sign_out() -> ResponseReturnValue:
+    staff = work().actor.role is not Role.PATIENT
+    service.sign_out(work())
+    session.clear()
+    return redirect(url_for("web.staff_sign_in" if staff else "web.front"))
