@@ -40,7 +40,7 @@ class Config:
     """Idle limit of a signed-in session; the absolute limit is twelve hours."""
     access_code_days: int = 180
     max_body_bytes: int = 6 * 1024 * 1024
-    public_url: str = "http://127.0.0.1:5000"
+    public_url: str = "http://127.0.0.1:8000"
     """Where patients and staff find the pages; stands in messages."""
     messages: str = "console"
     """How messages leave: ``console``, ``file:FOLDER``, ``smtp://[user:password@]host[:port]`` (STARTTLS, refused
@@ -126,7 +126,7 @@ def from_environment(env: Mapping[str, str] | None = None) -> Config:
         session_minutes=_integer(env, "SESSION_MINUTES", 30),
         access_code_days=_integer(env, "ACCESS_CODE_DAYS", 180),
         max_body_bytes=_integer(env, "MAX_BODY_BYTES", 6 * 1024 * 1024),
-        public_url=env.get("PUBLIC_URL", "").strip().rstrip("/") or "http://127.0.0.1:5000",
+        public_url=env.get("PUBLIC_URL", "").strip().rstrip("/") or "http://127.0.0.1:8000",
         messages=env.get("MESSAGES", "").strip() or "console",
         mail_from=env.get("MAIL_FROM", "").strip() or "choose-and-book@localhost",
         plan_times=env.get("PLAN_TIMES", "02:00").strip(),

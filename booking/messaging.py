@@ -12,6 +12,7 @@ import ssl
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
@@ -112,9 +113,14 @@ class Smtp(Transport):
             )
         else:
             server = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT_SECONDS)
-            server.starttls(context=self._context)  # raises where the server has no TLS: nothing leaves in the clear
-        if self._user:
-            server.login(self._user, self._password)
+        try:
+            if not self._implicit:
+                server.starttls(context=self._context)  # raises where the server has no TLS: nothing in the clear
+            if self._user:
+                server.login(self._user, self._password)
+        except BaseException:
+            server.close()
+            raise
         self._server = server
         return server
 
@@ -132,7 +138,7 @@ def mail(message: Message, sender: str) -> EmailMessage:
     made = EmailMessage()
     try:
         made["To"] = Address(addr_spec=message.to)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, MessageError) as error:
         raise Undeliverable("the address is not an e-mail address") from error
     made["From"] = sender
     made["Subject"] = message.subject

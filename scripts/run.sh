@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 export DEMO="${DEMO:-true}" PORT="${PORT:-8000}" HOST="${HOST:-127.0.0.1}" PYTHONUNBUFFERED=1
+export PUBLIC_URL="${PUBLIC_URL:-http://$HOST:$PORT}"
 flask=".venv/bin/flask --app app"
 
 echo "==> Bringing the database up to date"

@@ -29,7 +29,7 @@ def seed(number: int) -> None:
             click.echo("The demo region is there already.")
             return
         made = demo.seed(work, number)
-    sign_ins.write(made)
+    sign_ins.write(made, sign_ins.file_of(app.settings.database_url))
     click.echo(f"{REGION} is ready ({time.perf_counter() - began:.1f} s).")
 
 
@@ -38,9 +38,9 @@ def show() -> None:
     """Show how to sign in."""
     from booking.demo import sign_ins
 
-    found = sign_ins.read()
+    found = sign_ins.read(sign_ins.file_of(current_app().settings.database_url))
     if found is None:
-        raise click.ClickException(f"There is no {sign_ins.FILE.name}: seed an empty database first.")
+        raise click.ClickException(f"There is no {sign_ins.NAME}: seed an empty database first.")
     click.echo("Patients (at /sign-in):")
     for one in found.patients:
         born = "{day} {month} {year}".format(**one.date_of_birth)

@@ -16,8 +16,11 @@ from flask.cli import with_appcontext
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from sqlalchemy import select
 
+from booking.domain.words import PlanRunState
 from booking.edge.flask_app import BookingApp, current_app
+from booking.models import PlanRun
 
 PRIORITIES = ("two_week_wait", "urgent", "routine", "already_late")
 METHODS = {
@@ -31,18 +34,22 @@ METHODS = {
 @click.option("--dry-run", is_flag=True, help="Plan and report, write nothing.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 @click.option("--wave", type=click.IntRange(0), help="Offer to this many only, greatest need first; 0 is everybody.")
+@click.option("--if-none", is_flag=True, help="Only where nothing has been planned yet.")
 @click.option("--replan-open", is_flag=True, help="Plan again those whose offer is still open.")
 @click.option("--reserve/--no-reserve", default=True, help="Keep places for the urgent arrivals to expect.")
 @click.option("--compare/--no-compare", default=True, help="Measure first-come-first-served on the same input too.")
 @click.option("--take-over-after", type=click.FloatRange(0), default=5, show_default=True, help="Minutes of silence.")
 @with_appcontext
-def plan(json_file: Path | None, take_over_after: float, **options: Any) -> None:
+def plan(json_file: Path | None, take_over_after: float, if_none: bool, **options: Any) -> None:
     """Propose appointments to everybody who is choosing; nothing is booked by it.
 
     Exits with 0 and says so where another planner is at work, with 1 where no sound plan could be made.
     """
     from booking.services.planning.run import Ending, Options, PlanFailed, Planner  # numpy and OR-Tools only now
 
+    if if_none and _planned():
+        click.echo("There is a plan already.")
+        return
     before = signal.signal(signal.SIGTERM, _stop)
     app, console = current_app(), Console(highlight=False)
     chosen = Options(take_over_after=timedelta(minutes=take_over_after), **options)
@@ -60,6 +67,11 @@ def plan(json_file: Path | None, take_over_after: float, **options: Any) -> None
     if json_file is not None:
         json_file.write_text(json.dumps({"run": outcome.run_id, **outcome.summary}, indent=1), encoding="utf-8")
     show(console, outcome.summary, dry_run=outcome.ending is Ending.DRY_RUN)
+
+
+def _planned() -> bool:
+    with current_app().database.unit_of_work(write=False) as session:
+        return session.scalar(select(PlanRun.id).where(PlanRun.state == PlanRunState.APPLIED).limit(1)) is not None
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -61,6 +61,7 @@ class Builder:
         self.work, self.directory, self.rng = work, directory, rng
         ids = [service.id for service in directory.services.values()]
         self.services = services_by_id(work.session, ids)
+        self.rules = {service.id: rules_of(service) for service in self.services.values()}
         self.referrers = {code: f"Dr {name}" for code, name in zip(directory.practices, _GPS, strict=True)}
 
     def actor(self, practice: str, role: Role = Role.REFERRING_CLINICIAN) -> Actor:
@@ -94,15 +95,16 @@ class Builder:
 
     def _shortlist(self, patient: Patient, clinic: str, priority: Priority) -> list[Service]:
         """Up to three services that take the referral, nearest first."""
-        fit = [
-            service
-            for service in self.services.values()
-            if why_service_not(
-                rules_of(service), specialty_code=region.CLINIC_TYPES[clinic][0], clinic_type=clinic, priority=priority,
-                date_of_birth=patient.date_of_birth, sex=patient.sex, visible=True, today=self.work.today,
-            ) is None and service.id != self.directory.services[region.NOTHING_YET].id
-        ]  # fmt: skip
+        fit = [service for service in self.services.values() if self._takes(service, patient, clinic, priority)]
         return sorted(fit, key=lambda service: _far(patient, service))[:3]
+
+    def _takes(self, service: Service, patient: Patient, clinic: str, priority: Priority) -> bool:
+        why_not = why_service_not(
+            self.rules[service.id], specialty_code=region.CLINIC_TYPES[clinic][0], clinic_type=clinic,
+            priority=priority, date_of_birth=patient.date_of_birth, sex=patient.sex, visible=True,
+            today=self.work.today,
+        )  # fmt: skip
+        return why_not is None and service.id != self.directory.services[region.NOTHING_YET].id
 
     def book(self, made: Made) -> bool:
         """The patient takes the earliest free time of their shortlist."""

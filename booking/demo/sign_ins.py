@@ -8,9 +8,18 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from booking.config import INSTANCE
 
-FILE = INSTANCE / "demo-sign-ins.json"
+NAME = "demo-sign-ins.json"
+
+
+def file_of(database_url: str) -> Path:
+    """Beside the embedded database they belong to; in ``instance/`` where the database is a server's."""
+    url = make_url(database_url)
+    beside = url.drivername.startswith("sqlite") and url.database
+    return Path(beside).parent / NAME if beside else INSTANCE / NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ def parts(born: date) -> dict[str, int]:
     return {"day": born.day, "month": born.month, "year": born.year}
 
 
-def write(found: SignIns, path: Path = FILE) -> None:
+def write(found: SignIns, path: Path) -> None:
     """Whole or not at all, and readable by its owner only from the first byte."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
@@ -52,7 +61,7 @@ def write(found: SignIns, path: Path = FILE) -> None:
     beside.replace(path)
 
 
-def read(path: Path = FILE) -> SignIns | None:
+def read(path: Path) -> SignIns | None:
     if not path.exists():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))

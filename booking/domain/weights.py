@@ -43,11 +43,11 @@ class Weights:
         lateness = self.late_day[rank] * (late - now)
         lateness += self.late_square[rank] * (self._square(late) - self._square(now))
         far = min(self.unknown_km if km is None else km, self.travel_cap_km)
-        squares = (wait * wait - waited * waited) // max(target, 1)
+        square = self.wait_square[rank] * (wait * wait - waited * waited) // max(target, 1)
         return {
             "breach": self.breach[rank] if waited <= target < wait else 0,
             "lateness": lateness,
-            "wait": self.wait_day[rank] * day + self.wait_square[rank] * squares,
+            "wait": self.wait_day[rank] * day + square,
             "travel": round(far * self.travel_km),
         }
 

@@ -59,9 +59,13 @@ def purge(app: BookingApp) -> int:
         return housekeeping.purge(session, app.clock())
 
 
-def plan(stop: threading.Event, command: tuple[str, ...] = ("plan",)) -> int | None:
+def _command() -> list[str]:
+    return [sys.executable, "-m", "flask", "--app", "app", "plan"]
+
+
+def plan(stop: threading.Event) -> int | None:
     """Plan in a process of its own; ended with us. Returns its exit code, None if it was stopped."""
-    process = subprocess.Popen([sys.executable, "-m", "flask", "--app", "app", *command], cwd=ROOT)  # noqa: S603
+    process = subprocess.Popen(_command(), cwd=ROOT)  # noqa: S603
     while process.poll() is None:
         if stop.wait(0.2):
             process.terminate()

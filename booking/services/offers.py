@@ -85,7 +85,7 @@ def propose_now(work: Work, referral: Referral) -> list[Offer]:
         except SlotNotAvailable:
             candidates.remove(first)  # somebody was quicker: the next best
             continue
-        _write(work, referral, chosen, candidates, until)
+        _write(work, referral, chosen, candidates, slots, until)
         return open_offers(work, referral)
     return []
 
@@ -97,6 +97,7 @@ def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
         step_free=patient.step_free, interpreter=patient.interpreter_language is not None,
         clinician_sex=patient.clinician_sex, video_possible=patient.video_possible,
     )  # fmt: skip
+    given_up, busy = _given_up(work, referral), _busy(work, patient)
     found: dict[int, Slot] = {}
     for service, _ in usable_services(referral):
         for slot in free_slots(work, referral, SlotSearch(service_ids=(service.id,), limit=PER_SERVICE)):
@@ -107,9 +108,26 @@ def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
             far = _distance(slot, patient)
             too_far = patient.farthest_km is not None and far is not None and far > patient.farthest_km
             part = week_part(slot.starts_at.astimezone(ZoneInfo(slot.time_zone)))
-            if not needs & ~offers and not patient.unsuitable_times >> part & 1 and not too_far:
+            elsewhere = slot.id in given_up or any(slot.starts_at < end and start < slot.ends_at for start, end in busy)
+            if not needs & ~offers and not patient.unsuitable_times >> part & 1 and not too_far and not elsewhere:
                 found[slot.id] = slot
     return found
+
+
+def _given_up(work: Work, referral: Referral) -> set[int]:
+    """Slots the patient cancelled for this referral: offering them again would be deaf."""
+    cancelled = (Booking.referral_id == referral.id, Booking.state == BookingState.CANCELLED)
+    return set(work.session.scalars(select(Booking.slot_id).where(*cancelled)))
+
+
+def _busy(work: Work, patient: Patient) -> list[tuple[datetime, datetime]]:
+    """When the patient has an appointment already, with whomever."""
+    rows = work.session.execute(
+        select(Booking.starts_at, Booking.ends_at).where(
+            Booking.patient_id == patient.id, Booking.state == BookingState.BOOKED, Booking.ends_at > work.now
+        )
+    )
+    return [(row.starts_at, row.ends_at) for row in rows]
 
 
 def _distance(slot: Slot, patient: Patient) -> float | None:
@@ -144,7 +162,14 @@ def _candidate(work: Work, slot: Slot, referral: Referral, prices: Prices) -> Ca
     )
 
 
-def _write(work: Work, referral: Referral, chosen: list[Candidate], seen: list[Candidate], until: datetime) -> None:
+def _write(
+    work: Work,
+    referral: Referral,
+    chosen: list[Candidate],
+    seen: list[Candidate],
+    slots: dict[int, Slot],
+    until: datetime,
+) -> None:
     distances = [c.distance_km for c in seen if c.distance_km is not None]
     for rank, candidate in enumerate(chosen, 1):
         said = words(
@@ -153,10 +178,16 @@ def _write(work: Work, referral: Referral, chosen: list[Candidate], seen: list[C
         )  # fmt: skip
         work.session.add(
             Offer(
-                referral_id=referral.id, slot_id=candidate.slot_id, rank=rank, guaranteed=rank == 1,
-                state=OfferState.OPEN, reasons={"words": said}, created_at=work.now, expires_at=until,
+                referral_id=referral.id,
+                slot_id=candidate.slot_id,
+                rank=rank,
+                guaranteed=rank == 1,
+                state=OfferState.OPEN,
+                reasons={"words": said},
+                created_at=work.now,
+                expires_at=min(until, slots[candidate.slot_id].starts_at),
             )
-        )  # fmt: skip
+        )
     work.session.flush()
 
 

@@ -88,7 +88,7 @@ def hold_place(work: Work, referral: Referral, slot: Slot, kind: HoldKind, until
     """Keep a place of a locked slot for a locked referral until then. An earlier hold of that kind is let go."""
     release_holds(work, referral.id, kind=kind)
     hold = new_booking(work, referral, slot, occupancy(work, slot))
-    hold.state, hold.hold_kind, hold.held_until = BookingState.HELD, kind, until
+    hold.state, hold.hold_kind, hold.held_until = BookingState.HELD, kind, min(until, slot.starts_at)
     with translated():
         work.session.flush()
     return hold

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import signal
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from booking.db import Database
 from booking.models import PlanRun
 from booking.services.work import Work
+from tests.conftest import Clock
 from tests.factories import Region
-from tests.planning.conftest import PlannerProcess, people, snapshot
+from tests.planning.conftest import Flask, PlannerProcess, people, snapshot
 
 PEOPLE = 12
 
@@ -33,7 +34,7 @@ def test_two_planners_at_once_one_works_and_the_other_leaves(
 
 
 def test_a_planner_killed_midway_leaves_nothing_by_halves_and_the_next_takes_over(
-    today: Work, region_today: Region, database: Database
+    today: Work, region_today: Region, database: Database, flask: Flask, clock: Clock
 ) -> None:
     made = people(today, region_today, PEOPLE)
     first = PlannerProcess(database, halting=True)
@@ -48,12 +49,10 @@ def test_a_planner_killed_midway_leaves_nothing_by_halves_and_the_next_takes_ove
     assert left.priced == 0
     assert [state for _, state in left.runs] == ["RUNNING"]
 
-    code, said = PlannerProcess(database).go_on()
-    assert (code, "Another planner" in said) == (0, True)  # it may be alive: its silence is too short yet
-    with database.unit_of_work() as session:
-        session.execute(update(PlanRun).values(heartbeat_at=today.now - timedelta(minutes=10)))
-    code, said = PlannerProcess(database).go_on()
-    assert code == 0, said
+    clock.now = datetime.now(UTC)
+    assert "Another planner" in flask("plan").output  # it may be alive: its silence is too short yet
+    clock.now += timedelta(minutes=6)
+    flask("plan")
     after = snapshot(database)
     assert [state for _, state in after.runs] == ["FAILED", "APPLIED"]
     assert {hold[0] for hold in after.holds} == {one.id for one in made}
@@ -62,13 +61,13 @@ def test_a_planner_killed_midway_leaves_nothing_by_halves_and_the_next_takes_ove
 
 
 def test_a_planner_that_was_only_asleep_stops_when_its_run_was_taken_over(
-    today: Work, region_today: Region, database: Database
+    today: Work, region_today: Region, database: Database, flask: Flask, clock: Clock
 ) -> None:
     people(today, region_today, PEOPLE)
     sleeper = PlannerProcess(database, halting=True)
     sleeper.wait_for_chunk()
-    code, said = PlannerProcess(database, "--take-over-after", "0").go_on()
-    assert code == 0, said
+    clock.now = datetime.now(UTC) + timedelta(minutes=6)
+    flask("plan")
     after = snapshot(database)
     code, said = sleeper.go_on()
     assert code == 1

@@ -19,7 +19,7 @@ from booking.services.planning.read import read
 from booking.services.planning.workers import pool
 from booking.services.work import Work
 from optimiser import Policy, solve
-from optimiser.costs import day_parts
+from optimiser.costs import day_parts, travel_cost
 from tests.factories import Region
 from tests.planning.conftest import people
 
@@ -52,8 +52,9 @@ def test_one_pair_costs_what_the_optimiser_says(
     assert weights is not None
     mine = weights.parts(RANK[priority], waited=waited, target=target, day=day, km=float(km))
     arrays = (np.array([value]) for value in (RANK[priority], waited, target, day))
-    theirs = day_parts(policy, *arrays)
-    assert {name: int(cost[0]) for name, cost in theirs.items()} == {name: mine[name] for name in theirs}
+    theirs = [int(cost[0]) for cost in day_parts(policy, *arrays)]
+    assert [mine["breach"], mine["lateness"], mine["wait"]] == theirs
+    assert mine["travel"] == travel_cost(policy, np.array([km], np.float32))[0]
 
 
 def test_the_planner_plans_for_the_states_in_which_patients_choose() -> None:

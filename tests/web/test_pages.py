@@ -25,15 +25,12 @@ def test_the_front_page_leads_everybody_in(visitor: Visitor) -> None:
     assert "demonstration" not in page.text
 
 
-def test_the_demos_sign_ins_are_shown_only_in_a_demo(
-    app: BookingApp, visitor: Visitor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_demos_sign_ins_are_shown_only_in_a_demo(app: BookingApp, visitor: Visitor, tmp_path: Path) -> None:
     person = {
         "name": "Zoë", "about": "A knee", "reference": "1234 5678 9012", "access_code": "CDFGH-JKMNP",
         "date_of_birth": {"day": 1, "month": 2, "year": 1970},
     }  # fmt: skip
-    path = tmp_path / "demo-sign-ins.json"
-    monkeypatch.setattr(front, "SIGN_INS", path)
+    path = tmp_path / front.SIGN_INS  # beside the test's database
     app.settings = replace(app.settings, demo=True)
     assert "There are no sign-ins here yet" in visitor.get("/").text
     path.write_text("{", encoding="utf-8")

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,8 @@ from booking.services.work import HOME_ZONE
 
 CHUNK = 250
 """Referrals in one transaction: about 0.1 s, so that nobody who books meanwhile waits longer."""
+
+_OFFERS = cast(Table, Offer.__table__)  # the table itself: many rows at once, without the mapper's bookkeeping
 
 
 @dataclass(slots=True)
@@ -134,7 +136,7 @@ class Application:
             for row in self._offers(state, proposal, hold["held_until"], now)
         ]
         if rows:
-            session.execute(insert(Offer), rows)
+            session.execute(insert(_OFFERS), rows)
         messages = [self._message(state, referral_id, now) for referral_id in ids if referral_id in held]
         if messages:
             session.execute(dialect.insert(OutboxMessage).on_conflict_do_nothing(), messages)
