@@ -86,9 +86,8 @@ def _show(console: Console, report: Report, *, paper: bool) -> None:
         say(f"{fault.replace('_', ' ')}: {count}")
 
 
-PAPER: dict[str, Any] = {
-    "slots": 0, "free_places": 0, "left_out": {}, "expected_arrivals": 0, "trouble": None,
-}  # fmt: skip
+PAPER: dict[str, Any] = {"left_out": {}, "expected_arrivals": 0, "trouble": None}
+"""What only a run with a database has."""
 
 
 def _bookings(made: dict[str, Any]) -> str:

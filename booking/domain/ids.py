@@ -87,7 +87,7 @@ def new_booking_reference() -> str:
 
 
 def parse_ods_code(text: str, *, field: str = "ods_code") -> str:
-    code = text.strip().upper()
+    code = text.strip().rstrip(".").upper()  # official lists hold a code with a stray full stop
     if not _ODS.fullmatch(code):
         raise Invalid.field(field, "ODS_CODE_FORMAT", f"{text!r} is not an ODS code (2 to 12 letters and digits).")
     return code

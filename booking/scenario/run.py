@@ -87,7 +87,10 @@ def on_paper(wanted: Wanted, tell: Callable[[str, int, int, str], None]) -> Repo
             table = compare(problem, plan, executor)
         with report.timed("unavoidable"):
             fewest = unavoidable(problem, executor)
-    report.plan = {**plan.summary(), "certified": valid, "comparison": table, "unavoidable": fewest}
+    report.plan = {
+        **plan.summary(), "certified": valid, "comparison": table, "unavoidable": fewest,
+        "slots": len(problem.slots), "free_places": int(problem.slots.capacity.sum()),
+    }  # fmt: skip
     return report
 
 

@@ -103,13 +103,13 @@ _PATIENT_FREE = """
         AND b.starts_at < NEW.ends_at AND b.starts_at > datetime(NEW.starts_at, '-2 days') AND b.ends_at > NEW.starts_at
         AND b.released_at IS NULL AND b.state <> 'HELD');
 """
+# The clinician's other slots don't overlap each other, so only the last that starts before this one ends can meet it.
 _PRACTITIONER_FREE = """
     SELECT RAISE(ABORT, 'slot_duration') WHERE julianday(NEW.ends_at) - julianday(NEW.starts_at) > 1.0000001;
     SELECT RAISE(ABORT, 'practitioner_in_two_places') WHERE NEW.practitioner_id IS NOT NULL AND NEW.status <> 'WITHDRAWN'
-        AND EXISTS (
-        SELECT 1 FROM slot s WHERE s.practitioner_id = NEW.practitioner_id AND s.id <> NEW.id
-        AND s.starts_at < NEW.ends_at AND s.starts_at > datetime(NEW.starts_at, '-2 days') AND s.ends_at > NEW.starts_at
-        AND s.status <> 'WITHDRAWN');
+        AND NEW.starts_at < (
+            SELECT s.ends_at FROM slot s WHERE s.practitioner_id = NEW.practitioner_id AND s.id <> NEW.id
+            AND s.starts_at < NEW.ends_at AND s.status <> 'WITHDRAWN' ORDER BY s.starts_at DESC LIMIT 1);
 """
 
 SQLITE_UP = [

@@ -15,9 +15,11 @@ from typing import Any, cast
 
 from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from booking.db import Database
+from booking.domain.errors import BeingChanged
 from booking.domain.referral import CHOOSING
 from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
 from booking.models import Booking, Offer, OutboxMessage, Referral, ServicePriority, Slot
@@ -26,10 +28,11 @@ from booking.services.planning.lock import still_ours
 from booking.services.planning.proposals import Proposal, Proposed
 from booking.services.planning.sql import batched
 from booking.services.planning.supply import PRIORITIES
+from booking.services.refusals import translate
 from booking.services.work import HOME_ZONE
 
 CHUNK = 250
-"""Referrals in one transaction: about 0.1 s, so that nobody who books meanwhile waits longer."""
+"""Referrals in one transaction: short enough that somebody who books one of their slots meanwhile hardly waits."""
 
 _OFFERS = cast(Table, Offer.__table__)  # the table itself: many rows at once, without the mapper's bookkeeping
 
@@ -44,6 +47,12 @@ class Tally:
     """Already held the very slot proposed: nothing was changed."""
     conflicts: Counter[str] = field(default_factory=Counter)
     """Proposals left out, by why."""
+
+    def add(self, other: Tally) -> None:
+        self.offered += other.offered
+        self.offers += other.offers
+        self.kept += other.kept
+        self.conflicts += other.conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +73,8 @@ class Application:
             busy += self._chunk(chunk, tally, wait=False)
             done += len(chunk)
             tell(done)
-        for chunk in batched(busy, CHUNK):
-            tally.conflicts["being_changed"] += len(self._chunk(chunk, tally, wait=True))
+        for proposal in busy:
+            tally.conflicts["being_changed"] += len(self._chunk([proposal], tally, wait=True))
         return tally
 
     def release(self, seats: Mapping[int, int]) -> None:
@@ -78,24 +87,36 @@ class Application:
                 _release(session, [key for key, slot_id in held.items() if seats[key] != slot_id], now)
 
     def _chunk(self, chunk: Sequence[Proposal], tally: Tally, *, wait: bool) -> list[Proposal]:
-        """One transaction. Returns the proposals whose referral or slot somebody else has locked."""
-        now = self.clock()
-        with self.database.unit_of_work() as session:
-            still_ours(session, self.run_id, now)
-            state = _State.lock(session, chunk, now, wait=wait)
-            fine: list[tuple[Proposal, dict[str, Any]]] = []
-            busy = []
-            for proposal in chunk:
-                why = state.why_not(proposal)
-                if why == "being_changed":
-                    busy.append(proposal)
-                elif why == "kept":
-                    tally.kept += 1
-                elif why is not None:
-                    tally.conflicts[why] += 1
-                else:
-                    fine.append((proposal, self._hold(state, proposal, now)))
-            self._write(session, state, fine, tally, now)
+        """One transaction, added to the tally once committed. Returns the proposals that somebody else has locked."""
+        now, mine = self.clock(), Tally()
+        try:
+            with self.database.unit_of_work() as session:
+                still_ours(session, self.run_id, now)
+                busy = self._offer(session, chunk, mine, now, wait=wait)
+        except OperationalError as error:
+            if isinstance(translate(error), BeingChanged):
+                return list(chunk)  # waited too long, or in each other's way: nothing of the chunk was written
+            raise
+        tally.add(mine)
+        return busy
+
+    def _offer(
+        self, session: Session, chunk: Sequence[Proposal], tally: Tally, now: datetime, *, wait: bool
+    ) -> list[Proposal]:
+        state = _State.lock(session, chunk, now, wait=wait)
+        fine: list[tuple[Proposal, dict[str, Any]]] = []
+        busy = []
+        for proposal in chunk:
+            why = state.why_not(proposal)
+            if why == "being_changed":
+                busy.append(proposal)
+            elif why == "kept":
+                tally.kept += 1
+            elif why is not None:
+                tally.conflicts[why] += 1
+            else:
+                fine.append((proposal, self._hold(state, proposal, now)))
+        self._write(session, state, fine, tally, now)
         return busy
 
     def _hold(self, state: _State, proposal: Proposal, now: datetime) -> dict[str, Any]:

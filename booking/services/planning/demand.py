@@ -136,7 +136,9 @@ def previous_slots(session: Session, key: I64) -> I64:
 
 
 def busy_times(session: Session, key: I64, patient: I64, now: datetime) -> Busy:
-    """Times each referral can't be given: its patient's other appointments and firm holds, and times they declined.
+    """Times each referral can't be given: its patient's other appointments and firm holds, and times given up.
+
+    Given up is what the patient declined, or booked and cancelled: offering it again would be deaf.
 
     What a referral of the plan holds itself is no obstacle: that place is what is being planned.
     """
@@ -157,11 +159,19 @@ def busy_times(session: Session, key: I64, patient: I64, now: datetime) -> Busy:
         .join(Slot, Slot.id == Offer.slot_id)
         .where(Offer.state == OfferState.DECLINED, Slot.starts_at > now),
     )  # fmt: skip
+    cancelled = table(
+        session,
+        select(
+            Booking.referral_id.label("referral"), EpochMinutes(Booking.starts_at).label("start"),
+            EpochMinutes(Booking.ends_at).label("end"),
+        ).where(Booking.state == BookingState.CANCELLED, Booking.starts_at > now),
+    )  # fmt: skip
+    given_up = {name: np.concatenate((declined[name], cancelled[name])) for name in declined}
     row, which = _rows_of(patient, whole(taken["patient"])[elsewhere])
-    own = find(key, whole(declined["referral"]))
+    own = find(key, whole(given_up["referral"]))
     rows = np.concatenate((row, own[own >= 0]))
-    start = np.concatenate((taken["start"][elsewhere][which], declined["start"][own >= 0]))
-    end = np.concatenate((taken["end"][elsewhere][which], declined["end"][own >= 0]))
+    start = np.concatenate((taken["start"][elsewhere][which], given_up["start"][own >= 0]))
+    end = np.concatenate((taken["end"][elsewhere][which], given_up["end"][own >= 0]))
     order = np.lexsort((end, start, rows))
     return Busy(indptr_of(np.bincount(rows, minlength=len(key))), whole(start[order]), whole(end[order]))
 

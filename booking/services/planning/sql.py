@@ -69,7 +69,7 @@ def table(session: Session, query: Select[*tuple[Any, ...]]) -> dict[str, Number
     """The result as one float64 array for each labelled column (exact for keys up to 2^53), streamed."""
     names = [column.key for column in query.selected_columns]
     parts = []
-    result = session.execute(query.execution_options(yield_per=CHUNK))
+    result = session.connection().execute(query.execution_options(yield_per=CHUNK))
     for rows in result.partitions(CHUNK):
         flat = np.fromiter(chain.from_iterable(rows), np.float64, count=len(rows) * len(names))
         parts.append(flat.reshape(-1, len(names)))
