@@ -22,25 +22,18 @@ LOADED = (
 
 def rules_of(service: Service) -> ServiceRules:
     """The rules of a service loaded with :data:`LOADED`."""
-    return ServiceRules(
-        specialty_code=service.specialty_code,
-        clinic_types=frozenset(row.clinic_type_code for row in service.clinic_types),
-        booking_mode=service.booking_mode,
-        min_age=service.min_age,
-        max_age=service.max_age,
-        sex=service.sex,
-        operational_from=service.operational_from,
-        operational_to=service.operational_to,
-        polling_range_days=service.polling_range_days,
-        windows={row.priority: Window(row.window_from_days, row.window_to_days) for row in service.priorities},
-    )
+    return _rules(service, service.priorities, frozenset(row.clinic_type_code for row in service.clinic_types))
 
 
 def booking_rules(service: Service, window: ServicePriority | None) -> ServiceRules:
     """The rules of a service as far as they decide on a slot for one priority, whose window is given."""
+    return _rules(service, [window] if window else [], frozenset())
+
+
+def _rules(service: Service, windows: Iterable[ServicePriority], clinic_types: frozenset[str]) -> ServiceRules:
     return ServiceRules(
         specialty_code=service.specialty_code,
-        clinic_types=frozenset(),
+        clinic_types=clinic_types,
         booking_mode=service.booking_mode,
         min_age=service.min_age,
         max_age=service.max_age,
@@ -48,7 +41,7 @@ def booking_rules(service: Service, window: ServicePriority | None) -> ServiceRu
         operational_from=service.operational_from,
         operational_to=service.operational_to,
         polling_range_days=service.polling_range_days,
-        windows={window.priority: Window(window.window_from_days, window.window_to_days)} if window else {},
+        windows={row.priority: Window(row.window_from_days, row.window_to_days) for row in windows},
     )
 
 
