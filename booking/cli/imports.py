@@ -1,4 +1,4 @@
-"""``flask import …``: organisations, services and slots from files.
+"""``flask import …``: organisations, clinicians, clinic types, services and slots from files.
 
 A file with bad rows is refused whole, unless ``--keep-good``. The exit code is 1 where any row was refused.
 """
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from booking.domain.errors import BookingError
 from booking.edge.flask_app import BookingApp, current_app
-from booking.services.imports import directory, services, slots
+from booking.services.imports import clinics, directory, services, slots
 from booking.services.imports.loading import Kind, load
 from booking.services.imports.reading import TableFile
 from booking.services.imports.report import BadRows, ImportRefused, Report, Step
@@ -30,7 +30,7 @@ SHOWN = 20
 PATIENCE_S = 3.0
 """No progress bar for what takes less."""
 
-group = AppGroup("import", help="Organisations, services and slots from files.")
+group = AppGroup("import", help="Organisations, clinicians, clinic types, services and slots from files.")
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 _keep_good = click.option("--keep-good", is_flag=True, help="Store the good rows; write the others to FILE.bad.csv.")
 
@@ -162,11 +162,34 @@ def import_epraccur(file: Path, keep_good: bool) -> None:
         _finish(reports)
 
 
+@group.command("practitioners")
+@click.argument("file", type=_FILE)
+@_keep_good
+def import_practitioners(file: Path, keep_good: bool) -> None:
+    """Clinicians of providers that are in the directory; needs organisation,identifier,name and may have sex."""
+    with _refusals():
+        table = TableFile(file, required=clinics.PRACTITIONERS, optional=clinics.PRACTITIONERS_OPTIONAL)
+        _finish(_import_directory([(table, clinics.Practitioners())], keep_good=keep_good))
+
+
+@group.command("clinic-types")
+@click.argument("file", type=_FILE)
+@_keep_good
+def import_clinic_types(file: Path, keep_good: bool) -> None:
+    """Clinic types, which services offer and referrals name; needs code,specialty,name."""
+    with _refusals():
+        table = directory.open_table(file, clinics.CLINIC_TYPES)
+        _finish(_import_directory([(table, clinics.ClinicTypes())], keep_good=keep_good))
+
+
 @group.command("services")
 @click.argument("file", type=_FILE)
 @_keep_good
 def import_services(file: Path, keep_good: bool) -> None:
-    """Services of providers that are in the directory; needs provider,site,name,specialty,operational_from."""
+    """Services of providers that are in the directory; needs provider,site,name,specialty,operational_from.
+
+    docs/imports.md explains these and the other columns.
+    """
     with _refusals():
         table = TableFile(file, required=services.REQUIRED, optional=services.OPTIONAL)
         _finish(_import_directory([(table, services.Services())], keep_good=keep_good))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from booking.models import AuditEntry, AuditSeal
@@ -42,16 +42,19 @@ def _hash(entry: AuditEntry) -> str:
     )
 
 
+_LAST = (
+    select(AuditEntry.sequence, AuditEntry.hash)
+    .where(AuditEntry.chain == bindparam("chain"))
+    .order_by(AuditEntry.sequence.desc())
+    .limit(1)
+)
+
+
 def record(
     work: Work, chain: str, action: str, *, before: dict[str, Any] | None = None, after: dict[str, Any] | None = None
 ) -> AuditEntry:
     """Append to ``chain`` in this transaction. The caller has locked, or just made, the thing the chain is about."""
-    last = work.session.execute(
-        select(AuditEntry.sequence, AuditEntry.hash)
-        .where(AuditEntry.chain == chain)
-        .order_by(AuditEntry.sequence.desc())
-        .limit(1)
-    ).first()
+    last = work.session.execute(_LAST, {"chain": chain}).first()
     entry = AuditEntry(
         chain=chain,
         sequence=last.sequence + 1 if last else 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import why_slot_not
@@ -57,17 +57,24 @@ def check_choice(work: Work, referral: Referral, slot: Slot, choice: Choice) -> 
     check_slot(work, referral, slot)
 
 
+_WINDOW = (
+    select(ReferralService.position, ServicePriority)
+    .outerjoin(
+        ServicePriority,
+        (ServicePriority.service_id == ReferralService.service_id)
+        & (ServicePriority.priority == bindparam("priority")),
+    )
+    .where(
+        ReferralService.referral_id == bindparam("referral_id"),
+        ReferralService.service_id == bindparam("service_id"),
+    )
+)
+
+
 def check_slot(work: Work, referral: Referral, slot: Slot) -> None:
     """The slot is one this referral may be booked on now, free or not; :class:`SlotNotAvailable` says why not."""
-    row = work.session.execute(
-        select(ReferralService.position, ServicePriority)
-        .outerjoin(
-            ServicePriority,
-            (ServicePriority.service_id == ReferralService.service_id)
-            & (ServicePriority.priority == referral.priority),
-        )
-        .where(ReferralService.referral_id == referral.id, ReferralService.service_id == slot.service_id)
-    ).first()
+    names = {"referral_id": referral.id, "service_id": slot.service_id, "priority": referral.priority}
+    row = work.session.execute(_WINDOW, names).first()
     if row is None:
         raise SlotNotAvailable("This slot is not at a service of your shortlist.", code="NOT_SHORTLISTED")
     why = why_slot_not(

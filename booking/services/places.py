@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from booking.domain.errors import NotFound, SlotNotAvailable, SlotTaken
@@ -25,24 +25,26 @@ def has_free_place(now: datetime) -> ColumnElement[bool]:
     return taken < Slot.capacity
 
 
+# Statements of the booking transaction are built once: building them costs as much as running them.
+_LOCK_SLOT = (
+    select(Slot)
+    .where(Slot.id == bindparam("slot_id"))
+    .options(
+        joinedload(Slot.site), joinedload(Slot.practitioner), joinedload(Slot.service).joinedload(Service.organisation)
+    )
+    .with_for_update(of=Slot)
+    .execution_options(populate_existing=True)
+)
+_LIVE = select(Booking).where(Booking.slot_id == bindparam("slot_id"), Booking.released_at.is_(None))
+
+
 def lock_slot(work: Work, slot_id: int) -> Slot:
     """The slot locked for taking a place; its service, site and clinician loaded.
 
     The key must be one the caller was shown: an unknown one is a :class:`NotFound`.
     """
-    query: Select[Slot] = (
-        select(Slot)
-        .where(Slot.id == slot_id)
-        .options(
-            joinedload(Slot.site),
-            joinedload(Slot.practitioner),
-            joinedload(Slot.service).joinedload(Service.organisation),
-        )
-        .with_for_update(of=Slot)
-        .execution_options(populate_existing=True)
-    )
     with translated():
-        slot = work.session.scalars(query).first()
+        slot = work.session.scalars(_LOCK_SLOT, {"slot_id": slot_id}).first()
     if slot is None:
         raise NotFound("There is no such slot.")
     return slot
@@ -50,7 +52,7 @@ def lock_slot(work: Work, slot_id: int) -> Slot:
 
 def occupancy(work: Work, slot: Slot) -> list[Booking]:
     """Who is on the places of a locked slot. Holds whose time is over are let go first, whoever had them."""
-    rows = work.session.scalars(select(Booking).where(Booking.slot_id == slot.id, Booking.released_at.is_(None)))
+    rows = work.session.scalars(_LIVE, {"slot_id": slot.id})
     live, over = [], False
     for row in rows:
         if row.state is BookingState.HELD and row.held_until is not None and row.held_until <= work.now:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -133,22 +133,20 @@ def system_token(work: Work, account_role_id: int, *, days: int) -> SignedIn:
     return SignedIn(token, expires, role)
 
 
+_SESSION = (
+    select(
+        AuthSession, AccountRole.role, AccountRole.organisation_id, Account.name, Account.active, Organisation.ods_code
+    )
+    .outerjoin(AccountRole, AccountRole.id == AuthSession.account_role_id)
+    .outerjoin(Account, Account.id == AccountRole.account_id)
+    .outerjoin(Organisation, Organisation.id == AccountRole.organisation_id)
+    .where(AuthSession.token_hash == bindparam("token_hash"))
+)
+
+
 def actor_for(session: Session, keys: Keys, token: str, now: datetime) -> Actor | None:
     """Who the token belongs to, or None if it is unknown, over, idle too long or revoked."""
-    row = session.execute(
-        select(
-            AuthSession,
-            AccountRole.role,
-            AccountRole.organisation_id,
-            Account.name,
-            Account.active,
-            Organisation.ods_code,
-        )
-        .outerjoin(AccountRole, AccountRole.id == AuthSession.account_role_id)
-        .outerjoin(Account, Account.id == AccountRole.account_id)
-        .outerjoin(Organisation, Organisation.id == AccountRole.organisation_id)
-        .where(AuthSession.token_hash == keys.hash("session", token))
-    ).first()
+    row = session.execute(_SESSION, {"token_hash": keys.hash("session", token)}).first()
     if row is None:
         return None
     found: AuthSession = row[0]

@@ -9,7 +9,8 @@ from functools import lru_cache
 from booking.domain.eligibility import PRIORITY_BIT
 from booking.domain.errors import Invalid
 from booking.domain.ids import parse_ods_code
-from booking.domain.words import ConsultationMode, Priority
+from booking.domain.specialties import SPECIALTIES
+from booking.domain.words import ConsultationMode, Priority, Sex
 
 
 class RowFault(Exception):
@@ -24,6 +25,7 @@ _POSTCODE = re.compile(r"[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][A-Z]{2}")
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4})")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::00)?")
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})|Z")
+_CLINIC_TYPE = re.compile(r"[A-Z0-9][A-Z0-9._-]{0,39}")
 
 
 @lru_cache(maxsize=4096)
@@ -102,6 +104,34 @@ def read_ods_code(text: str, column: str) -> str:
         return parse_ods_code(text)
     except Invalid:
         raise RowFault(column, "not an ODS code (2 to 12 letters and digits)") from None
+
+
+def read_identifier(text: str, column: str) -> str:
+    """A professional registration, such as a GMC number, in capitals."""
+    return read_text(text, column, 40).upper()
+
+
+def read_specialty(text: str, column: str) -> str:
+    if text.upper() not in SPECIALTIES:
+        raise RowFault(column, "not a treatment function code such as 330")
+    return text.upper()
+
+
+def read_clinic_type(text: str, column: str) -> str:
+    if not _CLINIC_TYPE.fullmatch(text.upper()):
+        raise RowFault(column, "not a code like 330-SKIN (up to 40 letters, digits, dots, dashes and underscores)")
+    return text.upper()
+
+
+def read_clinic_types(text: str, column: str) -> frozenset[str]:
+    """Codes apart by a bar; none where the cell is empty."""
+    return frozenset(read_clinic_type(part.strip(), column) for part in text.split("|") if part.strip())
+
+
+def read_sex(text: str, column: str) -> Sex:
+    if text.lower() not in (Sex.FEMALE, Sex.MALE):
+        raise RowFault(column, "female, male or empty")
+    return Sex(text.lower())
 
 
 def read_postcode(text: str, column: str = "postcode") -> str:

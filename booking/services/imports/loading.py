@@ -29,6 +29,10 @@ class Cells:
         at = self._table.index.get(column)
         return "" if at is None else self.row.cells[at]
 
+    def has(self, column: str) -> bool:
+        """Whether the file has the column at all."""
+        return column in self._table.index
+
     def read(self, read: Callable[..., T], column: str, *more: Any) -> Any:
         """The value of a cell that must be there; None, with the fault noted, where it is wrong."""
         try:

@@ -135,9 +135,11 @@ class SlotParser:
         return named[0]
 
     def _find_practitioner(self, service: AtService | None) -> int | None:
-        if service is None or not self._cell("practitioner"):
+        name = self._cell("practitioner")
+        if service is None or not name:
             return None
-        found = self._catalogue.practitioners.get((service.organisation_id, self._cell("practitioner")))
+        known = self._catalogue.practitioners
+        found = known.get((service.organisation_id, name)) or known.get((service.organisation_id, name.upper()))
         if found is None:
             raise RowFault("practitioner", "not a clinician of this provider")
         return found
