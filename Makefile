@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 FLASK := .venv/bin/flask --app app
 
-.PHONY: help setup setup-test run run-fresh test check format lock bench clean
+.PHONY: help setup setup-test run run-fresh test check format lock bench pictures clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ lock: .venv/.dev ## Resolve requirements*.in into the hash-locked requirements*.
 
 bench: .venv/.test ## Measure what docs/measurements.md reports
 	@$(PY) -m benchmarks
+
+pictures: .venv/.test ## Take the README's pictures from a running demo
+	@$(PY) scripts/screenshots.py
 
 clean: ## Remove .venv and caches (not the data in instance/)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
