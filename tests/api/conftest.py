@@ -82,7 +82,8 @@ def patient_body(**changes: Any) -> dict[str, Any]:
 def referral_body(region: Region, patient_id: int | None = None, **changes: Any) -> dict[str, Any]:
     return {
         "patient_id": patient_id or region.patient.id, "specialty": "330", "clinic_type": "330-SKIN",
-        "priority": "ROUTINE", "reason": "A changing mole", "shortlist": [service.id for service in region.services], **changes,
+        "priority": "ROUTINE", "reason": "A changing mole",
+        "shortlist": [service.id for service in region.services], **changes,
     }  # fmt: skip
 
 
