@@ -14,6 +14,7 @@ import argparse
 import json
 import random
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -117,14 +118,16 @@ COMMIT;
 
 def pgbench(url: str, referrals: int, clients: int, seconds: float) -> dict[str, float]:
     """The same transaction's statements by themselves: what the database alone can do."""
-    binaries, where = servers.postgresql_binaries(), make_url(url)
-    if binaries is None:
-        raise RuntimeError("pgbench is not on this machine")
+    where = make_url(url)
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"), reverse=True)
+    program = next(map(str, folders), None) or shutil.which("pgbench")
+    if program is None:
+        raise RuntimeError("pgbench is not on this machine: apt-get install postgresql-contrib")
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(PGBENCH.format(first=referrals // 2, last=referrals))
         script.flush()
         words = [
-            str(binaries / "pgbench"),
+            program,
             "-n",
             "-M",
             "prepared",
@@ -166,6 +169,7 @@ def measure(kind: str, small_url: str, url: str, options: argparse.Namespace) ->
         result[f"search_at_{options.slots}"]["p50_ms"] / result["search_at_2000"]["p50_ms"], 2
     )
     result["booking"] = bookings(url, many, options.clients, options.seconds, options.workers)
+    print(json.dumps(result), flush=True)
     if kind == "postgresql":
         result["pgbench"] = pgbench(url, options.referrals, options.clients, options.seconds)
         result["share_of_pgbench"] = round(result["booking"]["per_second"] / result["pgbench"]["per_second"], 2)
