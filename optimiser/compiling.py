@@ -294,7 +294,7 @@ def _expected(problem: Problem, buckets: Buckets, specialty: int, mine: slice) -
     bucket = ranges(a, b - a)
     after = buckets.day[mine][bucket] - day[row]
     open_to = (buckets.priorities[mine][bucket] >> priority[row].astype(np.uint8)) & 1 == 1
-    fine = (after > 0) & open_to & (buckets.practitioner[mine][bucket] == -1)
+    fine = (after > 0) & open_to
     row, bucket, after = row[fine], bucket[fine], after[fine]
     cost = day_cost(policy, priority[row], zero[row], target[row], after)
     return {

@@ -167,8 +167,9 @@ def test_the_very_slot_is_kept_within_its_half_day() -> None:
     assert solve(given).slots_for(np.array([1, 2])).tolist() == [1, 2]
 
 
-def test_reserve_keeps_a_place_and_lets_it_go() -> None:
-    free = slots((1, 7, 12, 9), (2, 7, 26, 9))
+@pytest.mark.parametrize("clinician", [-1, 44])
+def test_reserve_keeps_a_place_and_lets_it_go(clinician: int) -> None:
+    free = slots((1, 7, 12, 9), (2, 7, 26, 9), practitioner=[clinician, clinician])
     refs = {"key": [1], "priority": [0], "waited_days": [10]}
     coming = {"specialty": [1], "service": [7], "priority": [2], "count": [1]}
     lists = shortlists([7])

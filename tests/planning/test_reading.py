@@ -20,6 +20,7 @@ from booking.services.planning.workers import pool
 from booking.services.work import Work
 from optimiser import Policy, solve
 from optimiser.costs import day_parts, travel_cost
+from tests import factories
 from tests.factories import Region
 from tests.planning.conftest import people
 
@@ -72,11 +73,13 @@ def test_a_plan_does_not_depend_on_how_many_processes_make_it(work: Work, region
 
 
 def test_places_are_kept_for_the_urgent_arrivals_to_expect(work: Work, region: Region, database: Database) -> None:
-    """A week with seven two-week-wait referrals: one a day is expected from tomorrow on."""
+    """A week with seven two-week-wait referrals: one a day is expected from tomorrow on, and a place kept for each who
+    must be seen before the last slot published, on day 30; those who come later may have slots published later."""
+    factories.slots(work, region.services[0], work.now + timedelta(days=30), 1)
     for days in range(7):
         people(work, region, 1, priority=Priority.TWO_WEEK_WAIT, rtt_clock_start=work.today - timedelta(days=days))
     people(work, region, 1, priority=Priority.ROUTINE, rtt_clock_start=work.today - timedelta(days=7))
     expected = read(database, as_of=work.today, now=work.now).problem.expected
     assert set(expected.count.tolist()) == {1}
-    assert expected.arrival_day.tolist() == list(range(1, 91))
+    assert expected.arrival_day.tolist() == list(range(1, 30 - 14 + 1))
     assert len(read(database, as_of=work.today, now=work.now, reserve=False).problem.expected) == 0

@@ -84,7 +84,7 @@ def _read(session: Session, as_of: date, now: datetime, replan_open: bool, reser
     )  # fmt: skip
     problem = Problem(
         as_of, referrals, narrowed(chosen, services, as_of), slots, policy,
-        read_expected(session, services, as_of=as_of, last_day=policy.horizon_days) if reserve else Expected(),
+        read_expected(session, services, slots, policy, as_of=as_of) if reserve else Expected(),
     )  # fmt: skip
     counts = {
         "being_confirmed": int(firm.sum()),
