@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from booking.domain.errors import Conflict, FieldError, Invalid, NotFound
+from booking.domain.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from booking.domain.words import COMMISSIONERS, PROVIDERS, REFERRERS, OrganisationKind, Role
 from booking.keys import hash_password
 from booking.models import Account, AccountRole, AuthSession, Organisation
@@ -79,3 +79,33 @@ def revoke_sessions(work: Work, account: Account) -> int:
         one.revoked_at = work.now
     audit.record(work, f"account:{account.id}", "account.revoke_sessions", after={"sessions": len(live)})
     return len(live)
+
+
+def my_roles(work: Work) -> list[tuple[AccountRole, Organisation]]:
+    """Every role of whoever is signed in, with its organisation, oldest first."""
+    mine = (
+        select(AccountRole.account_id)
+        .join(AuthSession, AuthSession.account_role_id == AccountRole.id)
+        .where(AuthSession.id == work.actor.session_id)
+        .scalar_subquery()
+    )
+    query = (
+        select(AccountRole, Organisation)
+        .join(Organisation, Organisation.id == AccountRole.organisation_id)
+        .where(AccountRole.account_id == mine)
+        .order_by(AccountRole.id)
+    )
+    return [(row[0], row[1]) for row in work.session.execute(query)]
+
+
+def my_current_role(work: Work) -> int | None:
+    return work.session.get_one(AuthSession, work.actor.session_id).account_role_id
+
+
+def switch_role(work: Work, account_role_id: int | None) -> None:
+    """Go on in another of one's own roles, in the same session."""
+    chosen = next((role for role, _ in my_roles(work) if role.id == account_role_id), None)
+    if chosen is None:
+        raise Forbidden("That is not one of your roles.")
+    work.session.get_one(AuthSession, work.actor.session_id).account_role_id = chosen.id
+    audit.record(work, f"session:{work.actor.session_id}", "session.switch_role", after={"role": chosen.role})

@@ -22,6 +22,18 @@ _SQLITE_UNIQUE = {
     "patient.nhs_number": "uq_patient_nhs_number",
     "referral.ubrn": "uq_referral_ubrn",
     "plan_run.state": "uq_plan_run_running",
+    "audit_entry.chain, audit_entry.sequence": "uq_audit_entry_chain_sequence",
+    "referral_event.referral_id, referral_event.sequence": "uq_referral_event_referral_id_sequence",
+    "access_code.referral_id": "uq_access_code_live",
+    "account.username": "uq_account_username",
+}
+_BEING_CHANGED = {
+    "uq_booking_live_hold",
+    "uq_offer_open_rank",
+    "uq_audit_entry_chain_sequence",
+    "uq_referral_event_referral_id_sequence",
+    "uq_access_code_live",
+    "uq_referral_ubrn",
 }
 _LOCK_STATES = {"55P03", "40P01", "40001"}  # lock not available, deadlock, serialisation
 
@@ -59,8 +71,12 @@ def translate(error: DBAPIError) -> BookingError | None:
             return SlotNotAvailable("This time can no longer be booked.")
         case "practitioner_in_two_places":
             return Conflict("The clinician has another slot at that time.", code="PRACTITIONER_ELSEWHERE")
-        case "uq_booking_live_hold" | "uq_offer_open_rank":
-            return BeingChanged("This referral is being changed at the moment. Please try again.")
+        case "uq_patient_nhs_number":
+            return Conflict("A patient with this NHS number is registered already.", code="PATIENT_EXISTS")
+        case "uq_account_username":
+            return Conflict("There is an account of this name already.", code="ACCOUNT_EXISTS")
+        case name if name in _BEING_CHANGED:
+            return BeingChanged("This is being changed by somebody else at the moment. Please try again.")
     return None
 
 
