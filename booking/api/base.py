@@ -11,7 +11,7 @@ from flask_smorest import Api
 from flask_smorest import Blueprint as SmorestBlueprint
 from flask_smorest.utils import prepare_response
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import PreconditionRequired, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, PreconditionRequired, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter, Map
 
 from booking.domain.errors import StaleVersion
@@ -71,7 +71,12 @@ class StrictParser(FlaskParser):
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         if not req.is_json and (req.content_length or not req.mimetype == ""):
             raise UnsupportedMediaType("Send JSON, with Content-Type: application/json.")
-        return super().load_json(req, schema)
+        try:
+            return super().load_json(req, schema)
+        except (RecursionError, ValueError) as error:
+            if isinstance(error, ma.ValidationError):
+                raise
+            raise BadRequest("The body is not JSON that we can read.") from error
 
 
 class Blueprint(SmorestBlueprint):
@@ -88,7 +93,7 @@ def required_version() -> int:
     if given is None:
         raise PreconditionRequired("Send If-Match with the ETag you read, so that nobody's change is overwritten.")
     text = given.strip().removeprefix("W/").strip('"')
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise StaleVersion("If-Match does not name a version we gave out.")
     return int(text)
 
@@ -119,7 +124,7 @@ IF_MATCH_DOC = {
 
 def no_control_characters(text: str) -> None:
     """A marshmallow validator: line breaks and tabs are text, other control characters are not."""
-    if any(ord(c) < 32 and c not in "\n\r\t" for c in text) or "\ud800" <= max(text, default="") <= "\udfff":
+    if any((ord(c) < 32 and c not in "\n\r\t") or "\ud800" <= c <= "\udfff" for c in text):
         raise ma.ValidationError("Holds characters that are not text.")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
 from flask import Response
 
 from booking.api import present
-from booking.api.base import IDEMPOTENCY_DOC, Blueprint, StrictSchema, bounded, key
+from booking.api.base import IDEMPOTENCY_DOC, LARGEST_KEY, Blueprint, StrictSchema, bounded, key
 from booking.api.referring import CancelSchema
 from booking.domain.errors import Invalid
 from booking.domain.words import PROVIDERS, REFERRERS, Role
@@ -97,8 +97,10 @@ def _read_cursor(text: str) -> tuple[datetime, int]:
         moment = datetime.fromisoformat(when)
         if moment.tzinfo is None:
             raise ValueError(text)
-        return moment, int(slot_id)
-    except (ValueError, binascii.Error, UnicodeError):
+        if not 0 < int(slot_id) <= LARGEST_KEY:
+            raise ValueError(text)
+        return moment.astimezone(UTC), int(slot_id)
+    except (ValueError, OverflowError, binascii.Error, UnicodeError):
         raise Invalid.field("cursor", "CURSOR", "This cursor is not one we gave out.") from None
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import marshmallow as ma
 from flask import Response
 
-from booking.api.base import IDEMPOTENCY_DOC, Blueprint, StrictSchema, bounded, key
+from booking.api.base import IDEMPOTENCY_DOC, LARGEST_KEY, Blueprint, StrictSchema, bounded, key
 from booking.domain.errors import Invalid
 from booking.domain.sessions import LONGEST_SESSION_ID, MOST_SLOT_MINUTES, LeftOut, Session
 from booking.domain.slot import LONGEST_SLOT_ID, MOST_PLACES, Result
@@ -255,8 +255,9 @@ def _read_cursor(text: str) -> tuple[int, datetime, int]:
     try:
         service_id, when, slot_id = base64.urlsafe_b64decode(text.encode()).decode().split("|")
         moment = datetime.fromisoformat(when)
-        if moment.tzinfo is None:
+        keys = int(service_id), int(slot_id)
+        if moment.tzinfo is None or not all(0 < one <= LARGEST_KEY for one in keys):
             raise ValueError(text)
-        return int(service_id), moment, int(slot_id)
-    except (ValueError, binascii.Error, UnicodeError):
+        return keys[0], moment.astimezone(UTC), keys[1]
+    except (ValueError, OverflowError, binascii.Error, UnicodeError):
         raise Invalid.field("cursor", "CURSOR", "This cursor is not one we gave out.") from None

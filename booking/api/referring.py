@@ -16,6 +16,7 @@ from booking.api.base import (
     bounded,
     etag_of,
     key,
+    no_control_characters,
     not_modified,
     required_version,
 )
@@ -40,8 +41,8 @@ class NewPatientSchema(StrictSchema):
     postcode = bounded(10)
     latitude = ma.fields.Float(validate=ma.validate.Range(-90, 90), allow_nan=False)
     longitude = ma.fields.Float(validate=ma.validate.Range(-180, 180), allow_nan=False)
-    email = ma.fields.Email(validate=ma.validate.Length(max=254))
-    mobile = ma.fields.String(validate=ma.validate.Regexp(r"^\+?[0-9 ]{7,20}$", error="Not a telephone number."))
+    email = ma.fields.Email(validate=[ma.validate.Length(max=254), no_control_characters])
+    mobile = ma.fields.String(validate=ma.validate.Regexp(r"\A\+?[0-9 ]{7,19}\Z", error="Not a telephone number."))
     interpreter_language = bounded(40)
     step_free = ma.fields.Boolean(load_default=False)
     clinician_sex = ma.fields.Enum(Sex, by_value=True, validate=ma.validate.OneOf([Sex.FEMALE, Sex.MALE]))

@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from flask import Response
 
-from booking.api.base import Blueprint, StrictSchema, bounded, key
+from booking.api.base import Blueprint, StrictSchema, bounded, key, no_control_characters
 from booking.domain.words import Role
 from booking.edge import guard
 from booking.edge.flask_app import work
@@ -19,7 +19,9 @@ blp = Blueprint("sessions", __name__, description="Signing in and out")
 
 class StaffSignIn(StrictSchema):
     username = bounded(100, required=True)
-    password = ma.fields.String(required=True, validate=ma.validate.Length(min=1, max=200), load_only=True)
+    password = ma.fields.String(
+        required=True, validate=[ma.validate.Length(min=1, max=200), no_control_characters], load_only=True
+    )
     account_role_id = key(strict=True, metadata={"description": "Which of your roles; your first if left out"})
 
 

@@ -161,10 +161,22 @@ def expand(session: Session, tz: ZoneInfo, *, field: str = "") -> Expansion:
     return Expansion(tuple(slots), tuple(problems))
 
 
-def _days(session: Session) -> Iterator[date]:
+def most_slots(session: Session) -> int:
+    """At most so many slots come of the session, reckoned without making one; 0 where it is wrong."""
+    if check(session):
+        return 0
     day = session.first_date
+    parts = [datetime.combine(day, last) - datetime.combine(day, first) for first, last in _parts(session)]
+    in_a_day = sum(max(part, timedelta()) // timedelta(minutes=session.minutes) for part in parts)
+    return in_a_day * sum(1 for _ in _days(session))
+
+
+def _days(session: Session) -> Iterator[date]:
+    """The days with the session: those left out whole are none."""
+    day = session.first_date
+    away = [gap for gap in session.exceptions if gap.starts is None or gap.ends is None]
     while day <= session.last_date:
-        if day.weekday() in session.weekdays:
+        if day.weekday() in session.weekdays and not any(gap.covers(day) for gap in away):
             yield day
         day += timedelta(days=1)
 

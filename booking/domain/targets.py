@@ -36,6 +36,18 @@ def due_date(start: date, priority: Priority, targets: Mapping[Priority, int] = 
     return start + timedelta(days=targets[priority])
 
 
+def dates_of_age(born: date, youngest: int, oldest: int) -> tuple[date, date]:
+    """The first day somebody is ``youngest`` and the last day they are ``oldest``."""
+    return _birthday(born, youngest), _birthday(born, oldest + 1) - timedelta(days=1)
+
+
+def _birthday(born: date, age: int) -> date:
+    try:
+        return born.replace(year=born.year + age)
+    except ValueError:  # born on 29 February
+        return date(born.year + age, 3, 1)
+
+
 def age_on(born: date, day: date) -> int:
     """Whole years; somebody born on 29 February has their birthday on 1 March in other years."""
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import cast
 from flask import Flask, Response, g, request, session
 from flask import current_app as proxy
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DBAPIError
 
 from booking.config import Config
 from booking.db import Database
@@ -99,7 +101,8 @@ class BookingApp(Flask):
         """Note that the session is in use: in a transaction of its own, for a GET's is read-only."""
         session_id = g.pop("touch", None)
         if session_id is not None:
-            with self.database.unit_of_work() as apart:
+            # The answer stands whatever becomes of this: it says what was committed before.
+            with contextlib.suppress(DBAPIError), self.database.unit_of_work() as apart:
                 sign_in.touch(apart, session_id, self.clock())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ from booking.services import sign_in
 def throttled(name: str) -> Iterator[None]:
     """Refuse where this name was tried too often from this address; count the attempt if it fails."""
     app, now, address = current_app(), work().now, client_address()
-    tidy = "".join(name.split()).lower()
+    tidy = re.sub(r"[\s-]+", "", name).lower()  # as the reference itself is read
     sign_in.check_throttle(work().session, app.keys, tidy, address, now)
     try:
         yield

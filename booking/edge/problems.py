@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Response, current_app, json, redirect, render_template, request, url_for
+from flask.globals import request_ctx
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
@@ -56,6 +57,8 @@ def problem(
 
 
 def _page(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    if request_ctx.url_adapter is None:  # the Host header is no host name, and no page can be linked to
+        return Response(f"{message}\n", status=status, content_type="text/plain; charset=utf-8", headers=headers)
     html = render_template("error.html", status=status, title=HTTPStatus(status).phrase, message=message)
     return Response(html, status=status, content_type="text/html; charset=utf-8", headers=dict(headers or {}))
 

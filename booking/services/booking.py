@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,17 +10,19 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import why_slot_not
-from booking.domain.errors import FieldError, Forbidden, Invalid, NotFound, SlotNotAvailable
+from booking.domain.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, SlotNotAvailable
 from booking.domain.ids import new_booking_reference
 from booking.domain.reasons import APPOINTMENT_REASONS, check_reason
 from booking.domain.referral import Action, next_state
-from booking.domain.words import REFERRERS, BookingState, HoldKind, OfferState, Role
+from booking.domain.words import PROVIDERS, REFERRERS, BookingState, HoldKind, OfferState, Role
 from booking.models import Booking, Referral, ReferralService, Service, ServicePriority, Slot
 from booking.services import outbox, places
 from booking.services.directory import booking_rules
 from booking.services.referrals import lock_referral, own_referral, transition
 from booking.services.refusals import translated
 from booking.services.work import Work
+
+_REFERENCE = re.compile(r"\s*[A-Za-z0-9]{1,12}\s*", re.ASCII)
 
 BOOKING_DETAIL = (
     joinedload(Booking.slot).joinedload(Slot.site),
@@ -108,6 +111,10 @@ def hold(work: Work, ubrn: str, choice: Choice) -> Booking:
         existing.slot, existing.referral = slot, referral
         return existing
     until = work.now + timedelta(minutes=work.config.hold_minutes)
+    if existing is not None:  # in its last minute: go on keeping it
+        existing.held_until = min(until, slot.starts_at)
+        existing.slot, existing.referral = slot, referral
+        return existing
     held = places.hold_place(work, referral, slot, HoldKind.CHOICE, until)
     held.slot, held.referral = slot, referral
     return held
@@ -166,6 +173,8 @@ def current_booking(work: Work, referral: Referral) -> Booking | None:
 
 def own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
     """A booking by its reference, with the referral the actor may see; else :class:`NotFound`."""
+    if not _REFERENCE.fullmatch(reference):
+        raise NotFound("There is no such booking, or it is not yours.")
     row = work.session.execute(
         select(Booking, Referral.ubrn)
         .join(Referral, Referral.id == Booking.referral_id)
@@ -174,8 +183,11 @@ def own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
     ).first()
     if row is None:
         raise NotFound("There is no such booking, or it is not yours.")
+    booked: Booking = row[0]
+    if work.actor.role in PROVIDERS and booked.slot.service.organisation_id != work.actor.organisation_id:
+        raise NotFound("There is no such booking, or it is not yours.")
     try:
-        return row[0], own_referral(work, row[1])
+        return booked, own_referral(work, row[1])
     except NotFound:
         raise NotFound("There is no such booking, or it is not yours.") from None
 
@@ -189,6 +201,10 @@ def cancel_booking(work: Work, reference: str, *, reason: str, comment: str | No
     next_state(referral.state, Action.CANCEL_APPOINTMENT_BY_PATIENT)
     if booked.state is not BookingState.BOOKED:
         raise NotFound("That booking was cancelled before.")
+    if booked.starts_at <= work.now:
+        raise Conflict(
+            "That appointment has begun or is over: it can't be cancelled any more.", code="APPOINTMENT_OVER"
+        )
     # A patient's own reason list serves the practice too: it speaks for them.
     check_reason(APPOINTMENT_REASONS, reason, role=work.actor.role, comment=comment, on=work.today)
     booked.state, booked.released_at = BookingState.CANCELLED, work.now

@@ -6,25 +6,26 @@ slots of their shortlist, cheapest first by the last plan's prices, the first of
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import aliased, joinedload
 
+from booking.domain.eligibility import Window
 from booking.domain.errors import SlotNotAvailable
 from booking.domain.geo import distance_km
 from booking.domain.needs import patient_needs, slot_offers, week_part
 from booking.domain.offer import Candidate, choose, words
 from booking.domain.referral import CHOOSING
 from booking.domain.weights import RANK
-from booking.domain.words import BookingState, HoldKind, OfferState
+from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
 from booking.models import Booking, Offer, Patient, Referral, Service, Slot
 from booking.services import places
 from booking.services.planning.prices import Prices, last_prices
 from booking.services.policy import current_policy
 from booking.services.slots import SlotSearch, free_slots, usable_services
-from booking.services.work import Work
+from booking.services.work import HOME_ZONE, Work
 
 PER_SERVICE = 30
 """How many of a service's earliest free slots are looked at when one patient is served."""
@@ -46,12 +47,23 @@ def open_offers(work: Work, referral: Referral) -> list[Offer]:
         )
         .exists()
     )  # fmt: skip
+    elsewhere = aliased(Booking)
+    clash = (
+        select(elsewhere.id)
+        .where(
+            elsewhere.patient_id == referral.patient_id, elsewhere.referral_id != referral.id,
+            elsewhere.state == BookingState.BOOKED,
+            elsewhere.starts_at < Slot.ends_at, elsewhere.ends_at > Slot.starts_at,
+        )
+        .exists()
+    )  # fmt: skip
     query = (
         select(Offer)
         .join(Slot, Slot.id == Offer.slot_id)
         .where(
             Offer.referral_id == referral.id, Offer.state == OfferState.OPEN, Offer.expires_at > work.now,
-            Slot.status == "PUBLISHED", Slot.starts_at > work.now, or_(held_by_me, places.has_free_place(work.now)),
+            Slot.status == SlotStatus.PUBLISHED, Slot.starts_at > work.now,
+            or_(held_by_me, places.has_free_place(work.now)), ~clash,
         )
         .options(*_DETAIL)
         .order_by(Offer.rank)
@@ -77,17 +89,26 @@ def propose_now(work: Work, referral: Referral) -> list[Offer]:
     if not candidates:
         return []
     until = work.now + timedelta(days=policy.offer_days)
+    windows = {service.id: rules.windows.get(referral.priority) for service, rules in usable_services(referral)}
+    ends = {slot.id: _closes(slot, windows[slot.service_id], until) for slot in slots.values()}
     for _ in range(len(candidates)):
         chosen = choose(candidates, policy.alternatives)
         first = chosen[0]
         try:
-            places.hold_place(work, referral, places.lock_slot(work, first.slot_id), HoldKind.OFFER, until)
+            place = places.lock_slot(work, first.slot_id)
+            places.hold_place(work, referral, place, HoldKind.OFFER, ends[first.slot_id])
         except SlotNotAvailable:
             candidates.remove(first)  # somebody was quicker: the next best
             continue
-        _write(work, referral, chosen, candidates, slots, until)
+        _write(work, referral, chosen, candidates, ends)
         return open_offers(work, referral)
     return []
+
+
+def _closes(slot: Slot, window: Window | None, until: datetime) -> datetime:
+    """When an offer made now ends: at the latest when the slot starts, or its booking window closes behind it."""
+    first_day_too_late = slot.local_date - timedelta(days=(window.first_day if window else 0) - 1)
+    return min(until, slot.starts_at, datetime.combine(first_day_too_late, time(), HOME_ZONE))
 
 
 def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
@@ -97,7 +118,7 @@ def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
         step_free=patient.step_free, interpreter=patient.interpreter_language is not None,
         clinician_sex=patient.clinician_sex, video_possible=patient.video_possible,
     )  # fmt: skip
-    given_up, busy = _given_up(work, referral), _busy(work, patient)
+    given_up, busy = _given_up(work, referral), _busy(work, referral)
     found: dict[int, Slot] = {}
     for service, _ in usable_services(referral):
         for slot in free_slots(work, referral, SlotSearch(service_ids=(service.id,), limit=PER_SERVICE)):
@@ -120,11 +141,14 @@ def _given_up(work: Work, referral: Referral) -> set[int]:
     return set(work.session.scalars(select(Booking.slot_id).where(*cancelled)))
 
 
-def _busy(work: Work, patient: Patient) -> list[tuple[datetime, datetime]]:
-    """When the patient has an appointment already, with whomever."""
+def _busy(work: Work, referral: Referral) -> list[tuple[datetime, datetime]]:
+    """When another referral of the patient has an appointment, or a time kept for it."""
     rows = work.session.execute(
         select(Booking.starts_at, Booking.ends_at).where(
-            Booking.patient_id == patient.id, Booking.state == BookingState.BOOKED, Booking.ends_at > work.now
+            Booking.patient_id == referral.patient_id,
+            Booking.referral_id != referral.id,
+            places.occupying(work.now),
+            Booking.ends_at > work.now,
         )
     )
     return [(row.starts_at, row.ends_at) for row in rows]
@@ -167,8 +191,7 @@ def _write(
     referral: Referral,
     chosen: list[Candidate],
     seen: list[Candidate],
-    slots: dict[int, Slot],
-    until: datetime,
+    ends: dict[int, datetime],
 ) -> None:
     distances = [c.distance_km for c in seen if c.distance_km is not None]
     for rank, candidate in enumerate(chosen, 1):
@@ -185,7 +208,7 @@ def _write(
                 state=OfferState.OPEN,
                 reasons={"words": said},
                 created_at=work.now,
-                expires_at=min(until, slots[candidate.slot_id].starts_at),
+                expires_at=ends[candidate.slot_id],
             )
         )
     work.session.flush()

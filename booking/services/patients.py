@@ -17,6 +17,7 @@ from booking.services.directory import tidy_postcode
 from booking.services.work import Work
 
 OLDEST_YEARS = 130
+LONGEST_POSTCODE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def create_patient(work: Work, new: NewPatient) -> Patient:
     if work.session.scalar(select(Patient.id).where(Patient.nhs_number == number)) is not None:
         raise Conflict("A patient with this NHS number is registered already.", code="PATIENT_EXISTS")
     latitude, longitude = new.latitude, new.longitude
+    if new.postcode and len(tidy_postcode(new.postcode)) > LONGEST_POSTCODE:
+        raise Invalid.field("postcode", "POSTCODE_FORMAT", "A postcode is like SW1A 1AA.")
     postcode = tidy_postcode(new.postcode) if new.postcode else None
     if latitude is None and postcode:
         known = work.session.get(Postcode, postcode)

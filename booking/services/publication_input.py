@@ -15,7 +15,7 @@ from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import PRIORITY_BIT
 from booking.domain.errors import FieldError, Invalid, NotFound
-from booking.domain.sessions import Session, expand
+from booking.domain.sessions import Session, expand, most_slots
 from booking.domain.slot import LONGEST_SLOT_ID, MOST_PLACES, PublishedSlot, instant, time_faults
 from booking.domain.times import zone
 from booking.domain.words import ConsultationMode, Priority
@@ -95,15 +95,25 @@ def practitioners_of(work: Work, organisation_id: int) -> dict[str, int]:
 
 def read(work: Work, service: AtService, new: NewPublication) -> list[PublishedSlot]:
     """The slots to write, each of another name; :class:`Invalid` names every field at fault, up to 100."""
+    _check_number(new)
     reader = _Reader(service.zone, practitioners_of(work, service.organisation_id))
     made = [*reader.slots(new.slots), *reader.sessions(new.sessions)]
-    if len(made) > MOST_SLOTS:
-        raise Invalid.field("slots", "TOO_MANY_SLOTS", f"{len(made)} slots: send at most {MOST_SLOTS} at once.")
     reader.check_dates(new.replaces)
     reader.check_names([path for path, _ in made], [slot.provider_slot_id for _, slot in made], new.withdraw)
     if reader.faults:
         raise Invalid(*reader.faults[:MOST_FAULTS])
     return [slot for _, slot in made]
+
+
+def _check_number(new: NewPublication) -> None:
+    """Refuse too many slots before any is made: a few sessions in few bytes can ask for millions."""
+    number, at = len(new.slots), "slots"
+    for n, draft in enumerate(new.sessions):
+        if number > MOST_SLOTS:
+            break
+        number, at = number + most_slots(draft.session), f"sessions.{n}"
+    if number > MOST_SLOTS:
+        raise Invalid.field(at, "TOO_MANY_SLOTS", f"{number} slots by here: send at most {MOST_SLOTS} at once.")
 
 
 Named = tuple[str, PublishedSlot]

@@ -10,9 +10,17 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
-from booking.domain.errors import AlreadyBooked, BeingChanged, BookingError, Conflict, SlotNotAvailable, SlotTaken
+from booking.domain.errors import (
+    AlreadyBooked,
+    BeingChanged,
+    BookingError,
+    Conflict,
+    Invalid,
+    SlotNotAvailable,
+    SlotTaken,
+)
 
 _SQLITE_UNIQUE = {
     "booking.slot_id, booking.place": "uq_booking_live_place",
@@ -58,6 +66,8 @@ def translate(error: DBAPIError) -> BookingError | None:
         if state in _LOCK_STATES or "database is locked" in str(error.orig):
             return BeingChanged("Somebody else is changing this at the moment. Please try again.")
         return None
+    if isinstance(error, DataError):
+        return Invalid(message="A value is too long, or outside what can be stored.")
     if not isinstance(error, IntegrityError):
         return None
     match constraint_name(error):

@@ -135,7 +135,13 @@ def system_token(work: Work, account_role_id: int, *, days: int) -> SignedIn:
 
 _SESSION = (
     select(
-        AuthSession, AccountRole.role, AccountRole.organisation_id, Account.name, Account.active, Organisation.ods_code
+        AuthSession,
+        AccountRole.role,
+        AccountRole.organisation_id,
+        Account.id.label("account_id"),
+        Account.name,
+        Account.active,
+        Organisation.ods_code,
     )
     .outerjoin(AccountRole, AccountRole.id == AuthSession.account_role_id)
     .outerjoin(Account, Account.id == AccountRole.account_id)
@@ -164,7 +170,13 @@ def actor_for(session: Session, keys: Keys, token: str, now: datetime) -> Actor 
     if not row.active:
         return None
     return Actor(
-        row.name, row.role, row.organisation_id, row.ods_code, session_id=found.id, last_seen_at=found.last_seen_at
+        row.name,
+        row.role,
+        row.organisation_id,
+        row.ods_code,
+        session_id=found.id,
+        last_seen_at=found.last_seen_at,
+        account_id=row.account_id,
     )
 
 

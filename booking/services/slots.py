@@ -10,6 +10,7 @@ from sqlalchemy import select, tuple_, union_all
 from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import PRIORITY_BIT, ServiceRules
+from booking.domain.targets import dates_of_age
 from booking.domain.words import BookingMode, SlotStatus
 from booking.models import Referral, Service, Slot
 from booking.services.directory import rules_of
@@ -67,7 +68,9 @@ def _dates(rules: ServiceRules, referral: Referral, search: SlotSearch, today: d
     window = rules.window(referral.priority, today)
     if window is None:
         return None
-    first, last = max(window[0], search.first_date or date.min), min(window[1], search.last_date or date.max)
+    ages = dates_of_age(referral.patient.date_of_birth, rules.min_age, rules.max_age)
+    first = max(window[0], ages[0], search.first_date or date.min)
+    last = min(window[1], ages[1], search.last_date or date.max)
     return (first, last) if first <= last else None
 
 

@@ -29,13 +29,14 @@ class Actor:
     session_id: int | None = None
     request_id: str | None = None
     last_seen_at: datetime | None = None
+    account_id: int | None = None
 
     @property
     def key(self) -> str:
         """A stable name for this principal, for idempotency keys and throttling."""
         if self.referral_id is not None:
             return f"patient:{self.referral_id}"
-        return f"{self.role}:{self.organisation_id}:{self.name}"
+        return f"{self.role}:{self.organisation_id}:{self.account_id or self.name}"
 
 
 SYSTEM = Actor(name="system", role=Role.SYSTEM)

@@ -11,10 +11,12 @@ from typing import TypeVar
 from werkzeug.datastructures import MultiDict
 
 from booking.domain.errors import BookingError, Invalid
+from booking.domain.slot import FIRST_YEAR, LAST_YEAR
 from booking.services.booking import Choice
 
 Kind = TypeVar("Kind", bound=StrEnum)
 LONGEST = 4000
+LARGEST_KEY = 2**63 - 1
 
 
 @dataclass
@@ -78,7 +80,7 @@ class Form:
             if not all(part.isascii() and part.isdigit() for part in parts) or len(parts[2]) != 4:
                 raise ValueError(parts)
             return date(int(parts[2]), int(parts[1]), int(parts[0]))
-        except ValueError:
+        except (ValueError, OverflowError):
             self.fail(name, f"{what.capitalize()} must be a real date, like 27 3 1968")
             return None
 
@@ -92,13 +94,31 @@ class Form:
             self.fail(otherwise, error.message)
 
 
+def read_key(text: str | None) -> int | None:
+    """A key that the database can hold; None for anything else."""
+    try:
+        key = int(text or "")
+    except ValueError:
+        return None
+    return key if 0 < key <= LARGEST_KEY else None
+
+
+def _read_instant(text: str) -> datetime:
+    """An instant with its offset, of a year that a slot may have; :class:`ValueError` for anything else."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(text)
+    return moment
+
+
 def read_choice(values: Mapping[str, str]) -> Choice:
     """The slot of a "choose this time" button, with its times as they were shown."""
     try:
-        starts, ends = (datetime.fromisoformat(values.get(name, "")) for name in ("starts_at", "ends_at"))
-        if starts.tzinfo is None or ends.tzinfo is None:
-            raise ValueError("no zone")
-        return Choice(int(values.get("slot_id", "")), starts, ends)
+        starts, ends = (_read_instant(values.get(name, "")) for name in ("starts_at", "ends_at"))
+        slot_id = read_key(values.get("slot_id"))
+        if slot_id is None:
+            raise ValueError("no key")
+        return Choice(slot_id, starts, ends)
     except ValueError:
         raise Invalid.field("slot_id", "CHOICE", "We did not understand which time you chose. Go back.") from None
 
@@ -109,16 +129,18 @@ def write_cursor(starts_at: datetime, slot_id: int) -> str:
 
 def read_cursor(text: str | None) -> tuple[datetime, int] | None:
     """Where the next page of times begins; anything we did not write means the first page."""
-    when, _, slot_id = (text or "").partition("~")
+    when, _, last = (text or "").partition("~")
+    slot_id = read_key(last)
     try:
-        moment = datetime.fromisoformat(when)
-        return (moment, int(slot_id)) if moment.tzinfo is not None else None
+        return None if slot_id is None else (_read_instant(when), slot_id)
     except ValueError:
         return None
 
 
 def read_date(text: str | None) -> date | None:
+    """A day of a year that a slot may have; anything else means no day."""
     try:
-        return date.fromisoformat(text or "")
+        day = date.fromisoformat(text or "")
     except ValueError:
         return None
+    return day if FIRST_YEAR <= day.year <= LAST_YEAR else None

@@ -142,7 +142,7 @@ def _my_hold(hold_id: int) -> Booking | None:
     return work().session.scalars(query.options(*BOOKING_DETAIL)).first()
 
 
-@blp.get("/confirm/<int:hold_id>")
+@blp.get("/confirm/<key:hold_id>")
 @patient_only
 def confirm(hold_id: int) -> ResponseReturnValue:
     referral, held = my_referral(), _my_hold(hold_id)
@@ -156,7 +156,7 @@ def confirm(hold_id: int) -> ResponseReturnValue:
     return render_template("web/confirm.html", held=held, until=until, slot=slot, needs=shown.needs(referral.patient))
 
 
-@blp.post("/confirm/<int:hold_id>")
+@blp.post("/confirm/<key:hold_id>")
 @patient_only
 def confirm_send(hold_id: int) -> ResponseReturnValue:
     """Book what is kept. The page after this is sent only once the booking is committed."""

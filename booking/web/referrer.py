@@ -30,7 +30,7 @@ from booking.services.referrals import NewReferral
 from booking.services.search import FoundService, ServiceSearch, find_services
 from booking.web import say, shown
 from booking.web.base import blp
-from booking.web.forms import Form
+from booking.web.forms import Form, read_key
 from booking.web.staff import my_organisation
 
 referrers_only = allow(*REFERRERS, via=Via.COOKIE)
@@ -46,7 +46,7 @@ PATIENT_FIELDS = (
 @blp.get("/staff/referrals", endpoint="referrals")
 @referrers_only
 def referrals_list() -> str:
-    before = request.args.get("before", type=int)
+    before = read_key(request.args.get("before"))
     found = referrals.list_referrals(work(), before_id=before, limit=PER_PAGE + 1)
     more = found[PER_PAGE - 1].id if len(found) > PER_PAGE else None
     return render_template(
@@ -83,14 +83,18 @@ def _keep_code(ubrn: str, code: str) -> None:
 
 
 def _take_code(ubrn: str) -> str | None:
-    kept = session.pop(ONCE, None)
+    """The code kept for this referral, for the last time; one kept for another referral stays for its own page."""
+    kept = session.get(ONCE)
     if kept is None:
         return None
     try:
         of, _, code = work().keys.open(base64.urlsafe_b64decode(kept)).decode().partition(":")
     except (InvalidToken, binascii.Error, UnicodeError):
+        of, code = ubrn, ""
+    if of != ubrn:
         return None
-    return code if of == ubrn else None
+    session.pop(ONCE)
+    return code or None
 
 
 @blp.get("/staff/refer")
@@ -154,7 +158,7 @@ def _read_patient(form: Form) -> NewPatient | None:
     )  # fmt: skip
 
 
-@blp.get("/staff/refer/<int:patient_id>")
+@blp.get("/staff/refer/<key:patient_id>")
 @referrers_only
 def refer_to(patient_id: int) -> ResponseReturnValue:
     """First what kind of clinic and how urgent, then (the same page, with the answer in its address) which services."""
@@ -190,7 +194,7 @@ def _services(patient: Patient, clinic: str, priority: Priority) -> list[FoundSe
     return find_services(work(), search, my_organisation())
 
 
-@blp.post("/staff/refer/<int:patient_id>")
+@blp.post("/staff/refer/<key:patient_id>")
 @referrers_only
 def refer_send(patient_id: int) -> ResponseReturnValue:
     form = Form(request.form)
@@ -212,7 +216,7 @@ def refer_send(patient_id: int) -> ResponseReturnValue:
 
 
 def _read_referral(form: Form, patient: Patient) -> NewReferral | None:
-    specialty, _, clinic_type = form.get("clinic").partition("|")
+    specialty, _, clinic_type = form.text("clinic", "Select the kind of clinic").partition("|")
     priority = form.one_of("priority", Priority, "Select how urgent it is")
     if not specialty:
         form.fail("clinic", "Select the kind of clinic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import date, timedelta
 from typing import Any
 
@@ -45,6 +46,11 @@ TODAY = NOW.date()
         ({"unsuitable_times": "mornings"}, "unsuitable_times"),
         ({"favourite_colour": "green"}, "favourite_colour"),
         ({"step_free": "perhaps"}, "step_free"),
+        ({"family_name": "\ud800😀"}, "family_name"),
+        ({"email": "a@b\ud800.com"}, "email"),
+        ({"postcode": "ABCDEFGHIJ"}, "postcode"),
+        ({"mobile": "+" + "1" * 20}, "mobile"),
+        ({"mobile": "0000000000\n"}, "mobile"),
     ],
 )
 def test_a_patient_with_a_fault(
@@ -70,6 +76,8 @@ def test_every_missing_field_is_named(client: FlaskClient, gp: Headers) -> None:
         (b"null", "application/json", 422),
         (b'"text"', "application/json", 422),
         (b"\xff\xfe", "application/json", 400),
+        (b"[" * 90_000, "application/json", 400),
+        (b'{"given_name": ' + b"9" * 5_000 + b"}", "application/json", 400),
         (b"a=1", "application/x-www-form-urlencoded", 415),
         (b"<x/>", "application/xml", 415),
         (b"{}", "text/plain", 415),
@@ -232,7 +240,8 @@ def test_a_slot_that_is_over(client: FlaskClient, me: Headers, referral: Referra
 
 
 def test_a_cursor_we_did_not_give_out(client: FlaskClient, me: Headers, referral: Referral) -> None:
-    for cursor in ("abc", "%00", "MjAyNg==", "w7w="):
+    odd = ("0001-01-01T00:00:00+14:00|1", "9999-12-31T23:59:59-14:00|1", "2026-03-02T00:00:00+00:00|" + "9" * 25)
+    for cursor in ("abc", "%00", "MjAyNg==", "w7w=", *(base64.urlsafe_b64encode(o.encode()).decode() for o in odd)):
         answer = client.get(f"{API}/referrals/{referral.ubrn}/slots?cursor={cursor}", headers=me)
         assert fields_at_fault(answer) == {"cursor"}, cursor
 
@@ -243,3 +252,8 @@ def test_unknown_paths_and_methods(client: FlaskClient, gp: Headers) -> None:
     assert answer.status_code == 405
     assert "POST" in answer.headers["Allow"]
     assert answer.content_type == "application/problem+json"
+
+
+def test_a_reference_that_can_not_be_one(client: FlaskClient, me: Headers) -> None:
+    for reference in ("%00", "x" * 40, "é", "NOSUCHREF"):
+        assert client.get(f"{API}/bookings/{reference}", headers=me).status_code == 404, reference

@@ -90,7 +90,7 @@ def test_a_change_needs_the_current_version(client: FlaskClient, gp: Headers, re
     assert client.get(path, headers={**gp, "If-None-Match": tag}).status_code == 304
     body = {"reason": "RAISED_IN_ERROR"}
     assert client.post(f"{path}/cancel", json=body, headers=gp).status_code == 428
-    for stale in ('"0"', '"99"', '"x"', "*"):
+    for stale in ('"0"', '"99"', '"x"', "*", "²", "9" * 5_000):
         answer = client.post(f"{path}/cancel", json=body, headers={**gp, "If-Match": stale})
         assert (answer.status_code, answer.json["code"]) == (409, "STALE_VERSION"), stale
     done = client.post(f"{path}/cancel", json=body, headers={**gp, "If-Match": tag})
@@ -139,7 +139,9 @@ def test_guessing_is_throttled_and_locks_nobody_else_out(client: FlaskClient, re
     stranger, patient = {"REMOTE_ADDR": "10.9.9.9"}, {"REMOTE_ADDR": "10.1.1.1"}
     statuses = [
         client.post(
-            f"{API}/patient-sessions", json=_details(referral, access_code=f"GUESS{n}"), environ_base=stranger
+            f"{API}/patient-sessions",
+            json=_details(referral, ubrn=f"{referral.ubrn[:n]}-{referral.ubrn[n:]}", access_code=f"GUESS{n}"),
+            environ_base=stranger,
         ).status_code
         for n in range(8)
     ]
