@@ -68,9 +68,12 @@ def translate(error: DBAPIError) -> BookingError | None:
         return None
     if isinstance(error, DataError):
         return Invalid(message="A value is too long, or outside what can be stored.")
-    if not isinstance(error, IntegrityError):
-        return None
-    match constraint_name(error):
+    return _refused(constraint_name(error)) if isinstance(error, IntegrityError) else None
+
+
+def _refused(constraint: str) -> BookingError | None:
+    """The typed error for a constraint, index or trigger that refused."""
+    match constraint:
         case "uq_booking_live_place":
             return SlotTaken("Somebody else has just taken this time.")
         case "uq_booking_live_appointment":
