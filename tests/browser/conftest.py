@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from booking import migrate
 from booking.config import Config
@@ -152,6 +152,7 @@ def sign_in(page: Page, letter: Letter) -> None:
     page.goto("/sign-in")
     fill_in(page, letter)
     page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()  # a click answers before its page is there
 
 
 def fill_in(page: Page, letter: Letter) -> None:

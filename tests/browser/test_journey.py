@@ -68,6 +68,7 @@ def test_sign_in_choose_confirm(clinic: Clinic, opened: Open, viewport: dict[str
     expect(choices(page).first).to_be_visible()
     assert appointments(clinic, letter) == 0
     page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
     page.goto("/choices")
     expect(page).to_have_url(f"{clinic.url}/sign-in?next=/choices")
 
@@ -118,8 +119,12 @@ def test_the_back_button_does_no_harm(clinic: Clinic, opened: Open) -> None:
     page = opened()
     sign_in(page, letter)
     choices(page).nth(1).click()
+    confirm = page.get_by_role("button", name="Confirm this appointment")
+    expect(confirm).to_be_visible()  # a click answers before the page it leads to is there
     page.go_back()
+    expect(choices(page).first).to_be_visible()
     choices(page).first.click()
+    expect(confirm).to_be_visible()
     page.get_by_role("button", name="Confirm this appointment").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Appointment confirmed")
     page.go_back()
@@ -148,6 +153,7 @@ def test_every_page_of_the_journey_is_accessible(clinic: Clinic, opened: Open, v
     sign_in(page, letter)
     accessible(page)
     page.get_by_role("link", name="See every other free time").click()
+    page.wait_for_url("**/times*")
     accessible(page)
     page.goto("/times?week=2000-01-03")
     accessible(page)
