@@ -212,9 +212,3 @@ def _write(
             )
         )
     work.session.flush()
-
-
-def decline(work: Work, referral: Referral) -> None:
-    """The patient wants none of these: the held place goes back at once."""
-    places.close_offers(work, referral.id, OfferState.DECLINED)
-    places.release_holds(work, referral.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -93,16 +92,3 @@ def _one_service(work: Work, referral: Referral, service_id: int, dates: tuple[d
     if search.after is not None:
         query = query.where(tuple_(Slot.starts_at, Slot.id) > search.after)
     return query.order_by(Slot.starts_at, Slot.id).limit(search.limit)
-
-
-def slots_by_id(work: Work, ids: Iterable[int]) -> dict[int, Slot]:
-    query = (
-        select(Slot)
-        .where(Slot.id.in_(list(ids)))
-        .options(
-            joinedload(Slot.site),
-            joinedload(Slot.practitioner),
-            joinedload(Slot.service).joinedload(Service.organisation),
-        )
-    )
-    return {slot.id: slot for slot in work.session.scalars(query)}

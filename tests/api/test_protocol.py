@@ -10,9 +10,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from booking.domain.words import Role
 from booking.edge.flask_app import BookingApp
 from booking.models import AuthSession, IdempotencyRecord, OutboxMessage, Patient, Referral
 from booking.services.work import Work
+from tests import factories
 from tests.api.conftest import API, Headers, choice, fields_at_fault, patient_body, referral_body
 from tests.conftest import Clock, Rows
 from tests.factories import Region, bearer
@@ -49,6 +51,18 @@ def test_somebody_elses_key_is_their_own(client: FlaskClient, gp: Headers, admin
         for who in (gp, admin)
     ]
     assert made[0] != made[1]
+
+
+def test_two_people_of_one_name_have_keys_of_their_own(client: FlaskClient, work: Work, region: Region) -> None:
+    made = []
+    for username in ("first-smith", "second-smith"):
+        row = factories.account(work, Role.REFERRING_CLINICIAN, region.practice, username)
+        region.account_roles[Role.REFERRING_CLINICIAN] = row
+        headers = bearer(factories.token(work, region, Role.REFERRING_CLINICIAN))
+        work.session.commit()
+        body = referral_body(region)
+        made.append(client.post(f"{API}/referrals", json=body, headers={**headers, "Idempotency-Key": "one"}).json)
+    assert made[0]["ubrn"] != made[1]["ubrn"]
 
 
 def test_a_refused_request_does_not_use_up_its_key(client: FlaskClient, gp: Headers) -> None:
@@ -202,8 +216,6 @@ def test_staff_sign_in(client: FlaskClient, region: Region) -> None:
 def test_nobody_sees_what_is_not_theirs(
     client: FlaskClient, work: Work, region: Region, referral: Referral, me: Headers, rows: Rows
 ) -> None:
-    from tests import factories
-
     other_patient = factories.PatientFactory(practice_id=region.other_practice.id)
     theirs, _ = factories.referral(work, region, patient=other_patient)
     other_gp = factories.account(work, "REFERRING_CLINICIAN", region.other_practice, "other-gp")  # type: ignore[arg-type]
