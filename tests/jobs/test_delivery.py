@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import re
 import socket
 import ssl
 import threading
@@ -144,8 +145,8 @@ def test_a_message_says_nothing_clinical(work: Work, region: Region, database: D
     deliver(database, post, clock, URL)
     said = (post.sent[0].subject + post.sent[0].text).lower()
     assert URL in said
-    for word in ("dermatology", "330", "mole", "ada", "1960", "ambervale"):
-        assert word not in said
+    words = set(re.findall(r"\w+", said.replace(URL, "")))
+    assert not words & {"dermatology", "330", "mole", "ada", "1960", "ambervale"}
 
 
 def test_a_message_to_staff_identifies_no_patient(work: Work, region: Region, database: Database, clock: Clock) -> None:

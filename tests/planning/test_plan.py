@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from booking.db import Database
 from booking.domain.referral import ReferralState
-from booking.domain.words import BookingMode, BookingState, HoldKind, Priority, SlotStatus
+from booking.domain.words import BookingMode, BookingState, HoldKind, OfferState, Priority, SlotStatus
 from booking.models import AuditEntry, Booking, Offer, PlanRun, Referral, Slot
 from booking.services import places
 from booking.services.planning.apply import Application
@@ -174,14 +174,13 @@ def test_a_patient_with_two_referrals_is_never_in_two_places(flask: Flask, work:
     assert "Placed 1; unplaced 1" in flask("plan").output
 
 
-def test_what_was_declined_is_not_offered_again(flask: Flask, work: Work, region: Region, client: FlaskClient) -> None:
+def test_what_was_declined_is_not_offered_again(flask: Flask, work: Work, region: Region) -> None:
     made = people(work, region, 1)[0]
     flask("plan")
     before = set(work.session.scalars(select(Offer.slot_id)))
     work.session.rollback()
-    from booking.services import offers
-
-    offers.decline(work, work.session.get_one(Referral, made.id))
+    places.close_offers(work, made.id, OfferState.DECLINED)
+    places.release_holds(work, made.id)
     work.session.commit()
     flask("plan")
     after = set(work.session.scalars(select(Offer.slot_id).where(Offer.state == "OPEN")))
