@@ -66,6 +66,8 @@ class HoldKind(StrEnum):
     """Kept for a patient because the plan guarantees it to them."""
     CHOICE = "CHOICE"
     """Kept for a few minutes while the patient confirms."""
+    FREED = "FREED"
+    """A place somebody gave back, kept for each in turn of those it would help most."""
 
 
 class OfferState(StrEnum):
@@ -91,6 +93,76 @@ class Role(StrEnum):
 REFERRERS = frozenset({Role.REFERRING_CLINICIAN, Role.REFERRING_ADMIN})
 PROVIDERS = frozenset({Role.PROVIDER_CLINICIAN, Role.PROVIDER_ADMIN, Role.SERVICE_DEFINER})
 COMMISSIONERS = frozenset({Role.COMMISSIONER, Role.INFORMATION_ANALYST})
+
+
+class Worklist(StrEnum):
+    """Where a live referral, or a request for advice, waits for somebody (domain rules 11 and 13).
+
+    The ten of e-RS and one of ours, :attr:`APPOINTMENTS_BOOKED`: an accepted appointment is still somebody's,
+    who must record what came of it.
+    """
+
+    LETTERS_OUTSTANDING = "LETTERS_OUTSTANDING"
+    AWAITING_BOOKING = "AWAITING_BOOKING"
+    REJECTED_OR_TRIAGE_RESPONSE = "REJECTED_OR_TRIAGE_RESPONSE"
+    CANCELLED_OR_DID_NOT_ATTEND = "CANCELLED_OR_DID_NOT_ATTEND"
+    ADVICE = "ADVICE"
+    REFERRALS_FOR_REVIEW = "REFERRALS_FOR_REVIEW"
+    APPOINTMENT_SLOT_ISSUES = "APPOINTMENT_SLOT_ISSUES"
+    APPOINTMENTS_FOR_BOOKING = "APPOINTMENTS_FOR_BOOKING"
+    CANCELLED_BY_PATIENT = "CANCELLED_BY_PATIENT"
+    ADVICE_REQUESTS = "ADVICE_REQUESTS"
+    APPOINTMENTS_BOOKED = "APPOINTMENTS_BOOKED"
+
+
+class ClockState(StrEnum):
+    """The RTT clock: running, made void by not attending the first appointment, or stopped."""
+
+    RUNNING = "RUNNING"
+    NULLIFIED = "NULLIFIED"
+    STOPPED = "STOPPED"
+
+
+class ClockChange(StrEnum):
+    START = "START"
+    NULLIFY = "NULLIFY"
+    STOP = "STOP"
+
+
+class AttachmentKind(StrEnum):
+    REFERRAL_LETTER = "REFERRAL_LETTER"
+    CLINICAL = "CLINICAL"
+    TRIAGE = "TRIAGE"
+    ADVICE = "ADVICE"
+
+
+class AttachmentState(StrEnum):
+    """e-RS availability status (domain rule 7)."""
+
+    PENDING = "PENDING"
+    AVAILABLE = "AVAILABLE"
+    THREATS_FOUND = "THREATS_FOUND"
+    VALIDATION_FAILED = "VALIDATION_FAILED"
+
+
+class AdviceState(StrEnum):
+    AWAITING_PROVIDER = "AWAITING_PROVIDER"
+    AWAITING_REFERRER = "AWAITING_REFERRER"
+    CONVERTED = "CONVERTED"
+    CLOSED = "CLOSED"
+
+
+class Channel(StrEnum):
+    """How a patient wants to be told things."""
+
+    EMAIL = "EMAIL"
+    SMS = "SMS"
+    LETTER = "LETTER"
+
+
+class Language(StrEnum):
+    ENGLISH = "en"
+    WELSH = "cy"
 
 
 class PlanRunState(StrEnum):

@@ -2,7 +2,8 @@
 stands in the migrations and is proved by ``tests/test_database_refuses.py``."""
 
 from booking.db import Base
-from booking.models.access import AccessCode, Account, AccountRole, AuthSession, SignInAttempt
+from booking.models.access import AccessCode, Account, AccountRole, AuthSession, ExternalIdentity, SignInAttempt
+from booking.models.advice import AdviceMessage, AdviceRequest, Attachment
 from booking.models.directory import (
     ClinicType,
     CommissioningRule,
@@ -11,33 +12,43 @@ from booking.models.directory import (
     Practitioner,
     Service,
     ServiceClinicType,
+    ServicePractitioner,
     ServicePriority,
     Site,
     Specialty,
 )
-from booking.models.planning import Offer, PlanPrice, PlanRun, PolicyVersion
+from booking.models.planning import FreedPlace, Offer, PlanPrice, PlanRequest, PlanRun, PolicyPreview, PolicyVersion
 from booking.models.record import AuditEntry, AuditSeal, IdempotencyRecord, OutboxMessage
-from booking.models.referring import Patient, Referral, ReferralEvent, ReferralService
-from booking.models.slots import Booking, Publication, Slot
+from booking.models.referring import ClockEvent, Patient, Referral, ReferralEvent, ReferralService
+from booking.models.slots import Booking, ClinicCancellation, Publication, Slot
 
 __all__ = [
     "AccessCode",
     "Account",
     "AccountRole",
+    "AdviceMessage",
+    "AdviceRequest",
+    "Attachment",
     "AuditEntry",
     "AuditSeal",
     "AuthSession",
     "Base",
     "Booking",
+    "ClinicCancellation",
     "ClinicType",
+    "ClockEvent",
     "CommissioningRule",
+    "ExternalIdentity",
+    "FreedPlace",
     "IdempotencyRecord",
     "Offer",
     "Organisation",
     "OutboxMessage",
     "Patient",
     "PlanPrice",
+    "PlanRequest",
     "PlanRun",
+    "PolicyPreview",
     "PolicyVersion",
     "Postcode",
     "Practitioner",
@@ -47,6 +58,7 @@ __all__ = [
     "ReferralService",
     "Service",
     "ServiceClinicType",
+    "ServicePractitioner",
     "ServicePriority",
     "SignInAttempt",
     "Site",

@@ -44,6 +44,23 @@ class Account(Base):
     active: Mapped[bool] = mapped_column(default=True)
 
 
+class ExternalIdentity(Base):
+    """Somebody as an OpenID provider knows them: a member of staff or a patient."""
+
+    __tablename__ = "external_identity"
+    __table_args__ = (
+        UniqueConstraint("issuer", "subject"),
+        CheckConstraint("(account_id IS NULL) <> (patient_id IS NULL)", name="one_person"),
+    )
+    id: Mapped[Key]
+    issuer: Mapped[str] = mapped_column(String(300))
+    subject: Mapped[str] = mapped_column(String(255))
+    account_id: Mapped[int | None] = mapped_column(BigKey, fk("account.id"), index=True)
+    patient_id: Mapped[int | None] = mapped_column(BigKey, fk("patient.id"), index=True)
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+
+
 class AccountRole(Base):
     """A role somebody holds at an organisation; people may hold several."""
 
@@ -64,6 +81,8 @@ class AuthSession(Base):
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     account_role_id: Mapped[int | None] = mapped_column(BigKey, fk("account_role.id"), index=True)
     referral_id: Mapped[int | None] = mapped_column(BigKey, fk("referral.id"), index=True)
+    patient_id: Mapped[int | None] = mapped_column(BigKey, fk("patient.id"))
+    """Set where the patient proved who they are: they may go from one of their referrals to another."""
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]

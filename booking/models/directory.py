@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -60,6 +61,8 @@ class Organisation(Base):
     commissioner_id: Mapped[int | None] = mapped_column(BigKey, fk("organisation.id"), index=True)
     opened_on: Mapped[date | None]
     closed_on: Mapped[date | None]
+    worklist_email: Mapped[str | None] = mapped_column(String(254))
+    """Where notices of overdue work go; they carry nothing that identifies a patient."""
     version: Mapped[int] = mapped_column(default=1)
 
 
@@ -122,6 +125,10 @@ class Service(Base):
     interpreters: Mapped[bool] = mapped_column(default=True)
     letter_required: Mapped[bool] = mapped_column(default=True)
     instructions: Mapped[str] = mapped_column(Text, default="")
+    telephone: Mapped[str | None] = mapped_column(String(20))
+    """For patients; an indirectly bookable service is booked there."""
+    contact_by: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Shortened contact-by times in working days, ``{worklist: {priority: days}}`` (domain rule 4)."""
     nationally_visible: Mapped[bool] = mapped_column(default=True)
     version: Mapped[int] = mapped_column(default=1)
 
@@ -144,6 +151,14 @@ class ServicePriority(Base):
     window_to_days: Mapped[int] = mapped_column(default=182)
 
 
+class ServicePractitioner(Base):
+    """A clinician whom patients may be referred to by name at the service."""
+
+    __tablename__ = "service_practitioner"
+    service_id: Mapped[int] = mapped_column(BigKey, fk("service.id"), primary_key=True)
+    practitioner_id: Mapped[int] = mapped_column(BigKey, fk("practitioner.id"), primary_key=True, index=True)
+
+
 class ServiceClinicType(Base):
     __tablename__ = "service_clinic_type"
     service_id: Mapped[int] = mapped_column(BigKey, fk("service.id"), primary_key=True)
@@ -160,3 +175,5 @@ class CommissioningRule(Base):
     organisation_id: Mapped[int] = mapped_column(BigKey, fk("organisation.id"))
     starts_on: Mapped[date]
     ends_on: Mapped[date | None]
+    explanation: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[int] = mapped_column(default=1)

@@ -23,8 +23,60 @@ class PolicyVersion(Base):
     effective_from: Mapped[date]
     body: Mapped[dict[str, Any]]
     explanation: Mapped[str] = mapped_column(Text, default="")
+    reverts_to: Mapped[int | None]
+    """The version whose document this one brings back."""
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(200))
+
+
+class PolicyPreview(Base):
+    """What the next plan would look like under a policy not yet published, beside today's: asked for, then made."""
+
+    __tablename__ = "policy_preview"
+    __table_args__ = (CheckConstraint("result IS NULL OR finished_at IS NOT NULL", name="finished"),)
+    id: Mapped[Key]
+    organisation_id: Mapped[int] = mapped_column(BigKey, fk("organisation.id"), index=True)
+    body: Mapped[dict[str, Any]]
+    requested_at: Mapped[datetime]
+    requested_by: Mapped[str] = mapped_column(String(200))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class PlanRequest(Base):
+    """Referrals that must be offered to at once, such as those of a cancelled clinic: a small plan of their own."""
+
+    __tablename__ = "plan_request"
+    id: Mapped[Key]
+    reason: Mapped[str] = mapped_column(String(200))
+    referral_ids: Mapped[list[Any]]
+    requested_at: Mapped[datetime]
+    done_at: Mapped[datetime | None] = mapped_column(index=True)
+    plan_run_id: Mapped[int | None] = mapped_column(BigKey, fk("plan_run.id"))
+
+
+class FreedPlace(Base):
+    """A place given back, being offered in order of need: held for one patient after another, then open to all."""
+
+    __tablename__ = "freed_place"
+    __table_args__ = (
+        Index(
+            "ix_freed_place_open",
+            "slot_id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+    id: Mapped[Key]
+    slot_id: Mapped[int] = mapped_column(BigKey, fk("slot.id"), index=True)
+    freed_at: Mapped[datetime]
+    booking_id: Mapped[int | None] = mapped_column(BigKey, fk("booking.id"))
+    """The hold of the patient whose turn it is."""
+    asked: Mapped[list[Any]] = mapped_column(default=list)
+    """Referrals whose turn it has been, in order."""
+    ended_at: Mapped[datetime | None]
 
 
 class PlanRun(Base):

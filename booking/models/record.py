@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, Index, LargeBinary, String, Text, Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.db import Base
-from booking.domain.words import Role
+from booking.domain.words import Channel, Role
 from booking.models.columns import BigKey, Key, enum
 
 
@@ -79,6 +79,11 @@ class OutboxMessage(Base):
     delivered_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
     last_error: Mapped[str | None] = mapped_column(Text)
+    channel: Mapped[Channel | None] = mapped_column(enum(Channel))
+    """How it left, or was last tried."""
+    resolved_at: Mapped[datetime | None]
+    """When a person dealt with a message that could not be delivered."""
+    resolved_by: Mapped[str | None] = mapped_column(String(200))
 
 
 class IdempotencyRecord(Base):

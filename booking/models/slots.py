@@ -34,6 +34,21 @@ class Publication(Base):
     refused: Mapped[int] = mapped_column(default=0)
 
 
+class ClinicCancellation(Base):
+    """A clinic, a day or a list of slots cancelled by the provider, all or nothing."""
+
+    __tablename__ = "clinic_cancellation"
+    id: Mapped[Key]
+    organisation_id: Mapped[int] = mapped_column(BigKey, fk("organisation.id"), index=True)
+    reason_code: Mapped[str] = mapped_column(String(40))
+    comment: Mapped[str | None] = mapped_column(Text)
+    cancelled_at: Mapped[datetime]
+    cancelled_by: Mapped[str] = mapped_column(String(200))
+    slots: Mapped[int]
+    appointments: Mapped[int]
+    plan_request_id: Mapped[int | None] = mapped_column(BigKey, fk("plan_request.id"))
+
+
 class Slot(Base):
     """A time at a service that can be booked, with numbered places 1 … ``capacity``.
 

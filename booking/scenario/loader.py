@@ -12,7 +12,20 @@ from sqlalchemy import Connection, Table, select
 
 from booking.domain.ids import new_ubrn
 from booking.domain.referral import Action, ReferralState
-from booking.domain.words import BookingMode, ConsultationMode, OrganisationKind, Priority, Role, Sex, SlotStatus
+from booking.domain.words import (
+    BookingMode,
+    Channel,
+    ClockState,
+    ConsultationMode,
+    Language,
+    OrganisationKind,
+    Priority,
+    Role,
+    Sex,
+    SlotStatus,
+    Worklist,
+)
+from booking.domain.worklists import contact_by
 from booking.models import (
     Organisation,
     Patient,
@@ -29,6 +42,7 @@ from booking.scenario.bulk import continue_keys, insert
 from booking.scenario.data import Data
 from booking.scenario.england import SLOT_MINUTES, TARGET_DAYS, England, slot_instants
 from booking.services import audit
+from booking.services.holidays import bank_holidays
 from booking.services.work import Work
 from optimiser.arrays import I64
 
@@ -108,7 +122,7 @@ class _Filler:
             Service,
             "id organisation_id site_id name specialty_code booking_mode min_age max_age operational_from "
             "polling_range_days indicative_wait_days interpreters letter_required instructions nationally_visible "
-            "version",
+            "version contact_by",
             self._services(names),
         )
         self.put(
@@ -154,7 +168,7 @@ class _Filler:
             name = f"{names[code]}, {sites.name[site]} ({sites.code[site]})"
             yield (
                 at, providers[sites.more["provider_ods_code"][site]], site + 1, name[:200], code,
-                BookingMode.DIRECTLY_BOOKABLE, 0, 150, opened, WINDOW_DAYS, None, True, False, "", True, 1,
+                BookingMode.DIRECTLY_BOOKABLE, 0, 150, opened, WINDOW_DAYS, None, True, False, "", True, 1, {},
             )  # fmt: skip
 
     def slots(self) -> None:
@@ -193,12 +207,13 @@ class _Filler:
         self.put(
             Patient,
             "id nhs_number given_name family_name date_of_birth sex postcode latitude longitude practice_id email "
-            "step_free video_possible unsuitable_times version created_at",
+            "step_free video_possible unsuitable_times version created_at channel language large_print",
             (
                 (
                     at + 1, numbers[at], GIVEN[at % len(GIVEN)], f"{FAMILY[at % len(FAMILY)]} {at + 1}", births[at],
                     Sex.FEMALE if woman else Sex.MALE, postcode[where], lat[at], lon[at], practice[at],
                     f"patient{at + 1}@example.invalid", False, True, 0, 1, self.now,
+                    Channel.EMAIL, Language.ENGLISH, False,
                 )
                 for at, (where, woman) in enumerate(zip(home.tolist(), female.tolist(), strict=True))
             ),
@@ -206,7 +221,8 @@ class _Filler:
         self.put(
             Referral,
             "id ubrn patient_id practice_id referrer specialty_code priority reason clinical_information "
-            "rtt_clock_start due_date state version created_at",
+            "rtt_clock_start due_date state version created_at worklist worklist_organisation_id worklist_since "
+            "worklist_due rtt_clock_state letter_outstanding",
             self._referrals(practice),
         )
         self.put(
@@ -232,13 +248,16 @@ class _Filler:
     def _referrals(self, practice: list[int]) -> Iterator[tuple[Any, ...]]:
         england = self.england
         ubrns = _ubrns(len(england))
+        awaiting = Worklist.AWAITING_BOOKING
+        by = {one: contact_by(awaiting, one, england.as_of, bank_holidays()) for one in Priority}
         people = zip(england.function.tolist(), england.priority.tolist(), england.waited.tolist(), strict=True)
         for at, (function, priority, waited) in enumerate(people):
             start = england.as_of - timedelta(days=waited)
             yield (
                 at + 1, ubrns[at], at + 1, practice[at], "Dr Scenario", england.functions[function],
                 PRIORITIES[priority], "Scenario", "", start, start + timedelta(days=TARGET_DAYS[priority]),
-                ReferralState.NOT_BOOKED, 1, self.now,
+                ReferralState.NOT_BOOKED, 1, self.now, Worklist.AWAITING_BOOKING, practice[at], self.now,
+                by[PRIORITIES[priority]], ClockState.RUNNING, False,
             )  # fmt: skip
 
 

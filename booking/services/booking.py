@@ -12,14 +12,14 @@ from sqlalchemy.orm import joinedload
 from booking.domain.eligibility import why_slot_not
 from booking.domain.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, SlotNotAvailable
 from booking.domain.ids import new_booking_reference
-from booking.domain.reasons import APPOINTMENT_REASONS, check_reason
 from booking.domain.referral import Action, next_state
 from booking.domain.words import PROVIDERS, REFERRERS, BookingState, HoldKind, OfferState, Role
 from booking.models import Booking, Referral, ReferralService, Service, ServicePriority, Slot
 from booking.services import outbox, places
 from booking.services.directory import booking_rules
-from booking.services.referrals import lock_referral, own_referral, transition
+from booking.services.referrals import lock_referral, own_referral
 from booking.services.refusals import translated
+from booking.services.transitions import Why, permit, transition
 from booking.services.work import Work
 
 _REFERENCE = re.compile(r"\s*[A-Za-z0-9]{1,12}\s*", re.ASCII)
@@ -134,7 +134,10 @@ def book(work: Work, ubrn: str, choice: Choice) -> Booking:
     booked = _claim(work, referral, slot)
     places.release_holds(work, referral.id, except_id=booked.id)
     places.close_offers(work, referral.id, OfferState.SUPERSEDED, taken_slot=slot.id)
-    transition(work, referral, Action.BOOK, detail={"booking": booked.reference, "slot": slot.id})
+    referral.service_id = slot.service_id
+    transition(
+        work, referral, Action.BOOK, detail={"booking": booked.reference, "slot": slot.id}, appointment=slot.local_date
+    )
     outbox.enqueue(
         work,
         "appointment-booked",
@@ -199,22 +202,21 @@ def cancel_booking(work: Work, reference: str, *, reason: str, comment: str | No
     referral = lock_referral(work, seen.ubrn)
     work.session.refresh(booked, attribute_names=["state", "released_at"])
     next_state(referral.state, Action.CANCEL_APPOINTMENT_BY_PATIENT)
+    why = Why(reason, comment)
     if booked.state is not BookingState.BOOKED:
         raise NotFound("That booking was cancelled before.")
     if booked.starts_at <= work.now:
         raise Conflict(
             "That appointment has begun or is over: it can't be cancelled any more.", code="APPOINTMENT_OVER"
         )
-    # A patient's own reason list serves the practice too: it speaks for them.
-    check_reason(APPOINTMENT_REASONS, reason, role=work.actor.role, comment=comment, on=work.today)
+    permit(work, referral, Action.CANCEL_APPOINTMENT_BY_PATIENT, why)
     booked.state, booked.released_at = BookingState.CANCELLED, work.now
     booked.reason_code, booked.comment = reason, comment
     transition(
         work,
         referral,
         Action.CANCEL_APPOINTMENT_BY_PATIENT,
-        reason_code=reason,
-        comment=comment,
+        why,
         detail={"booking": booked.reference, "slot": booked.slot_id},
     )
     outbox.enqueue(

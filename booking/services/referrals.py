@@ -5,35 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from booking.domain.eligibility import why_service_not
-from booking.domain.errors import FieldError, Forbidden, Invalid, NotFound, StaleVersion
+from booking.domain.errors import Forbidden, Invalid, NotFound, StaleVersion
 from booking.domain.ids import new_ubrn, parse_ubrn
-from booking.domain.reasons import REFERRAL_REASONS, check_reason
-from booking.domain.referral import Action, ReferralState, next_state
+from booking.domain.referral import TERMINAL, Action, ReferralState, next_state
 from booking.domain.targets import clock_start, due_date
-from booking.domain.words import PROVIDERS, REFERRERS, Priority, Role
+from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, Priority, Role
 from booking.models import (
+    Booking,
     ClinicType,
     Organisation,
     Practitioner,
     Referral,
-    ReferralEvent,
     ReferralService,
     Service,
+    Slot,
     Specialty,
 )
 from booking.services import access, audit, outbox, places
-from booking.services.directory import LOADED, rules_of, services_by_id, visible_ids
+from booking.services.directory import LOADED
 from booking.services.patients import own_patient
 from booking.services.policy import current_policy
+from booking.services.shortlists import check_shortlist, letter_due
+from booking.services.transitions import Why, permit, relist, transition
 from booking.services.work import Work
-
-LONGEST_SHORTLIST = 20
 
 WITH_DETAIL = (
     joinedload(Referral.patient),
@@ -54,10 +52,14 @@ class NewReferral:
     referrer: str | None = None
     clinical_information: str = ""
     rtt_clock_start: date | None = None
+    draft: bool = False
 
 
 def create_referral(work: Work, new: NewReferral) -> tuple[Referral, str]:
-    """Make and issue a referral. Returns it with its access code, which is never readable again."""
+    """Make and issue a referral. Returns it with its access code, which is never readable again.
+
+    A draft (``new.draft``) is only kept, with no code: ``""``.
+    """
     patient = own_patient(work, new.patient_id)
     if patient.practice_id is None:
         raise Invalid.field("patient_id", "NO_PRACTICE", "A patient with no registered practice can't be referred.")
@@ -65,7 +67,10 @@ def create_referral(work: Work, new: NewReferral) -> tuple[Referral, str]:
     referrer = _referrer(work, new.referrer)
     _check_specialty(work, new.specialty, new.clinic_type)
     practitioner = _named_practitioner(work, new.named_practitioner)
-    services = _check_shortlist(work, new, practice, patient.date_of_birth, patient.sex)
+    services = check_shortlist(
+        work, new.shortlist, practice=practice, patient=patient, specialty=new.specialty, clinic_type=new.clinic_type,
+        priority=new.priority,
+    )  # fmt: skip
     start = clock_start(new.rtt_clock_start, today=work.today)
     referral = Referral(
         ubrn=_fresh_ubrn(work),
@@ -83,14 +88,29 @@ def create_referral(work: Work, new: NewReferral) -> tuple[Referral, str]:
         state=ReferralState.DRAFT,
         version=0,
         created_at=work.now,
+        letter_outstanding=letter_due(services, new.clinical_information),
     )
+    relist(work, referral)
     work.session.add(referral)
     work.session.flush()
     work.session.add_all(
         ReferralService(referral_id=referral.id, service_id=service.id, position=place)
         for place, service in enumerate(services, 1)
     )
-    transition(work, referral, Action.ISSUE, detail={"priority": new.priority, "shortlist": [s.id for s in services]})
+    if new.draft:
+        audit.record(work, f"referral:{referral.id}", "referral.draft", after={"state": referral.state})
+        work.session.flush()
+        return own_referral(work, referral.ubrn), ""
+    return issue(work, referral, services)
+
+
+def issue(work: Work, referral: Referral, services: Sequence[Service]) -> tuple[Referral, str]:
+    """Send a locked draft on its way: for the patient to book, or to its triage service; with its access code."""
+    detail = {"priority": referral.priority, "shortlist": [service.id for service in services]}
+    triage = services[0].booking_mode is BookingMode.TRIAGE
+    if triage:
+        referral.service_id = services[0].id
+    transition(work, referral, Action.SEND_FOR_TRIAGE if triage else Action.ISSUE, detail=detail)
     code = access.issue(work, referral)
     outbox.enqueue(
         work, "referral-ready", f"referral:{referral.id}:ready", {"ubrn": referral.ubrn}, referral_id=referral.id
@@ -136,39 +156,18 @@ def _named_practitioner(work: Work, identifier: str | None) -> Practitioner | No
     return found
 
 
-def _check_shortlist(work: Work, new: NewReferral, practice: Organisation, born: date, sex: Any) -> list[Service]:
-    ids = list(new.shortlist)
-    if not 1 <= len(ids) <= LONGEST_SHORTLIST:
-        raise Invalid.field("shortlist", "SHORTLIST_LENGTH", f"A shortlist has 1 to {LONGEST_SHORTLIST} services.")
-    if len(set(ids)) != len(ids):
-        raise Invalid.field("shortlist", "SHORTLIST_DUPLICATE", "A service stands twice in the shortlist.")
-    services = services_by_id(work.session, ids)
-    visible = visible_ids(work.session, ids, practice, work.today)
-    faults: list[FieldError] = []
-    for place, service_id in enumerate(ids):
-        service = services.get(service_id)
-        if service is None or (service_id not in visible):
-            faults.append(
-                FieldError(
-                    f"shortlist.{place}", "SERVICE_UNKNOWN", f"Service {service_id} is not one you can refer to."
-                )
-            )
-            continue
-        why = why_service_not(
-            rules_of(service),
-            specialty_code=new.specialty,
-            clinic_type=new.clinic_type,
-            priority=new.priority,
-            date_of_birth=born,
-            sex=sex,
-            visible=True,
-            today=work.today,
-        )
-        if why is not None:
-            faults.append(FieldError(f"shortlist.{place}", why[0], f"{service.name} {why[1]}."))
-    if faults:
-        raise Invalid(*faults)
-    return [services[service_id] for service_id in ids]
+def sent_to(organisation_id: int | None) -> ColumnElement[bool]:
+    """SQL: the referral was sent to a service of the provider: it is there now, or was booked there once.
+
+    To be on the patient's shortlist is not enough: a provider never sees who only thought of it.
+    """
+    own = select(Service.id).where(Service.organisation_id == organisation_id)
+    booked = (
+        select(Booking.id)
+        .join(Slot, Slot.id == Booking.slot_id)
+        .where(Booking.referral_id == Referral.id, Booking.booked_at.is_not(None), Slot.service_id.in_(own))
+    )
+    return or_(Referral.service_id.in_(own), booked.exists())
 
 
 def _visible(work: Work, query: Select[Referral]) -> Select[Referral]:
@@ -179,12 +178,7 @@ def _visible(work: Work, query: Select[Referral]) -> Select[Referral]:
     if actor.role in REFERRERS:
         return query.where(Referral.practice_id == actor.organisation_id)
     if actor.role in PROVIDERS:
-        return query.where(
-            select(ReferralService.service_id)
-            .join(Service, Service.id == ReferralService.service_id)
-            .where(ReferralService.referral_id == Referral.id, Service.organisation_id == actor.organisation_id)
-            .exists()
-        )
+        return query.where(sent_to(actor.organisation_id))
     raise Forbidden("Your role does not see referrals.")
 
 
@@ -224,52 +218,13 @@ def list_referrals(
     return list(work.session.scalars(query.order_by(Referral.id.desc()).limit(limit)))
 
 
-def transition(
-    work: Work,
-    referral: Referral,
-    action: Action,
-    *,
-    reason_code: str | None = None,
-    comment: str | None = None,
-    detail: dict[str, Any] | None = None,
-) -> None:
-    """Move a locked referral along the table of transitions, with its event and audit entry."""
-    before = referral.state
-    referral.state = next_state(before, action)
-    referral.version += 1
-    work.session.add(
-        ReferralEvent(
-            referral_id=referral.id,
-            sequence=referral.version,
-            action=action,
-            from_state=before,
-            to_state=referral.state,
-            actor=work.actor.name,
-            role=work.actor.role,
-            at=work.now,
-            reason_code=reason_code,
-            comment=comment,
-            detail=detail or {},
-        )
-    )
-    audit.record(
-        work,
-        f"referral:{referral.id}",
-        f"referral.{action.lower()}",
-        before={"state": before},
-        after={"state": referral.state, **(detail or {}), **({"reason": reason_code} if reason_code else {})},
-    )
-
-
 def cancel_referral(work: Work, ubrn: str, *, reason: str, comment: str | None, version: int | None = None) -> Referral:
     """Cancel the referral and let go of everything it holds (domain rule 8)."""
     referral = lock_referral(work, ubrn, version=version)
-    next_state(referral.state, Action.CANCEL_REFERRAL)
-    check_reason(REFERRAL_REASONS, reason, role=work.actor.role, comment=comment, on=work.today)
+    why = Why(reason, comment)
+    permit(work, referral, Action.CANCEL_REFERRAL, why)
     released = places.release_everything(work, referral, reason_code=reason)
-    transition(
-        work, referral, Action.CANCEL_REFERRAL, reason_code=reason, comment=comment, detail={"released": released}
-    )
+    transition(work, referral, Action.CANCEL_REFERRAL, why, detail={"released": released})
     outbox.enqueue(
         work,
         "referral-cancelled",
@@ -284,7 +239,7 @@ def cancel_referral(work: Work, ubrn: str, *, reason: str, comment: str | None, 
 def reissue_access_code(work: Work, ubrn: str) -> tuple[Referral, str]:
     """A new code for a patient who has lost theirs; the old one and its open sessions stop working."""
     referral = lock_referral(work, ubrn)
-    if referral.state in {ReferralState.CANCELLED_REFERRAL, ReferralState.CLOSED}:
+    if referral.state in TERMINAL or referral.state is ReferralState.DRAFT:
         next_state(referral.state, Action.BOOK)  # raises, naming the state
     code = access.issue(work, referral)
     access.revoke_patient_sessions(work, referral.id)

@@ -22,7 +22,7 @@ from booking.domain.errors import (
     NotFound,
     SlotNotAvailable,
 )
-from booking.domain.reasons import APPOINTMENT_REASONS
+from booking.domain.reasons import ReasonList, reasons_for
 from booking.domain.referral import CHOOSING, ReferralState
 from booking.domain.words import BookingState, Role
 from booking.edge.flask_app import work
@@ -214,7 +214,7 @@ def _cancel_page(form: Form) -> ResponseReturnValue:
     booked = _my_appointment(referral)
     if booked is None:
         return redirect(url_for("web.choices"))
-    reasons = [reason for reason in APPOINTMENT_REASONS if Role.PATIENT in reason.roles]
+    reasons = reasons_for(ReasonList.APPOINTMENT_BY_PATIENT, Role.PATIENT, work().today)
     slot = shown.slot(work(), booked.slot, referral)
     page = render_template("web/cancel.html", form=form, booked=booked, slot=slot, reasons=reasons)
     return page, 422 if form.errors else 200

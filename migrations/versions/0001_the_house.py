@@ -73,6 +73,7 @@ def upgrade() -> None:
     sa.Column('commissioner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('opened_on', sa.Date(), nullable=True),
     sa.Column('closed_on', sa.Date(), nullable=True),
+    sa.Column('worklist_email', sa.String(length=254), nullable=True),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.CheckConstraint('(latitude IS NULL) = (longitude IS NULL) AND (latitude IS NULL OR (latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180))', name=op.f('ck_organisation_coordinates')),
     sa.CheckConstraint('closed_on IS NULL OR opened_on IS NULL OR closed_on >= opened_on', name=op.f('ck_organisation_dates')),
@@ -95,6 +96,9 @@ def upgrade() -> None:
     sa.Column('delivered_at', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('failed_at', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('last_error', sa.Text(), nullable=True),
+    sa.Column('channel', sa.Enum('EMAIL', 'SMS', 'LETTER', name='channel', native_enum=False, create_constraint=True, length=40), nullable=True),
+    sa.Column('resolved_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('resolved_by', sa.String(length=200), nullable=True),
     sa.CheckConstraint('delivered_at IS NULL OR failed_at IS NULL', name=op.f('ck_outbox_message_one_end')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox_message')),
     sa.UniqueConstraint('event_key', name=op.f('uq_outbox_message_event_key'))
@@ -126,6 +130,7 @@ def upgrade() -> None:
     sa.Column('effective_from', sa.Date(), nullable=False),
     sa.Column('body', sa.JSON(), nullable=False),
     sa.Column('explanation', sa.Text(), nullable=False),
+    sa.Column('reverts_to', sa.Integer(), nullable=True),
     sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.Column('created_by', sa.String(length=200), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_policy_version')),
@@ -191,9 +196,15 @@ def upgrade() -> None:
     sa.Column('video_possible', sa.Boolean(), nullable=False),
     sa.Column('unsuitable_times', sa.Integer(), nullable=False),
     sa.Column('farthest_km', sa.Double(), nullable=True),
+    sa.Column('channel', sa.Enum('EMAIL', 'SMS', 'LETTER', name='channel', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('language', sa.Enum('en', 'cy', name='language', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('large_print', sa.Boolean(), nullable=False),
+    sa.Column('deprivation_decile', sa.Integer(), nullable=True),
+    sa.Column('pseudonymised_at', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.CheckConstraint('(latitude IS NULL) = (longitude IS NULL) AND (latitude IS NULL OR (latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180))', name=op.f('ck_patient_coordinates')),
+    sa.CheckConstraint('deprivation_decile IS NULL OR deprivation_decile BETWEEN 1 AND 10', name=op.f('ck_patient_deprivation_decile')),
     sa.CheckConstraint('farthest_km IS NULL OR farthest_km > 0', name=op.f('ck_patient_farthest')),
     sa.CheckConstraint('length(nhs_number) = 10', name=op.f('ck_patient_nhs_number')),
     sa.CheckConstraint('unsuitable_times BETWEEN 0 AND 2097151', name=op.f('ck_patient_unsuitable_times')),
@@ -203,6 +214,36 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('patient', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_patient_practice_id'), ['practice_id'], unique=False)
+
+    op.create_table('plan_request',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('reason', sa.String(length=200), nullable=False),
+    sa.Column('referral_ids', sa.JSON(), nullable=False),
+    sa.Column('requested_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('done_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('plan_run_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.ForeignKeyConstraint(['plan_run_id'], ['plan_run.id'], name=op.f('fk_plan_request_plan_run_id_plan_run'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_plan_request'))
+    )
+    with op.batch_alter_table('plan_request', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_plan_request_done_at'), ['done_at'], unique=False)
+
+    op.create_table('policy_preview',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('body', sa.JSON(), nullable=False),
+    sa.Column('requested_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('requested_by', sa.String(length=200), nullable=False),
+    sa.Column('started_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('finished_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('result', sa.JSON(), nullable=True),
+    sa.Column('error', sa.Text(), nullable=True),
+    sa.CheckConstraint('result IS NULL OR finished_at IS NOT NULL', name=op.f('ck_policy_preview_finished')),
+    sa.ForeignKeyConstraint(['organisation_id'], ['organisation.id'], name=op.f('fk_policy_preview_organisation_id_organisation'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_policy_preview'))
+    )
+    with op.batch_alter_table('policy_preview', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_policy_preview_organisation_id'), ['organisation_id'], unique=False)
 
     op.create_table('practitioner',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -253,37 +294,40 @@ def upgrade() -> None:
     with op.batch_alter_table('site', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_site_organisation_id'), ['organisation_id'], unique=False)
 
-    op.create_table('referral',
+    op.create_table('clinic_cancellation',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('ubrn', sa.String(length=12), nullable=False),
-    sa.Column('patient_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('practice_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('referrer', sa.String(length=200), nullable=False),
-    sa.Column('specialty_code', sa.String(length=8), nullable=False),
-    sa.Column('clinic_type_code', sa.String(length=40), nullable=True),
-    sa.Column('named_practitioner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('priority', sa.Enum('ROUTINE', 'URGENT', 'TWO_WEEK_WAIT', name='priority', native_enum=False, create_constraint=True, length=40), nullable=False),
-    sa.Column('reason', sa.String(length=500), nullable=False),
-    sa.Column('clinical_information', sa.Text(), nullable=False),
-    sa.Column('rtt_clock_start', sa.Date(), nullable=False),
-    sa.Column('due_date', sa.Date(), nullable=False),
-    sa.Column('state', sa.Enum('DRAFT', 'NOT_BOOKED', 'BOOKED', 'ATTENDED', 'CLOSED', 'AWAITING_TRIAGE', 'TRIAGED_PROVIDER_TO_ACTION', 'TRIAGE_RESPONSE', 'DEFERRED_TO_PROVIDER', 'REJECTED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DID_NOT_ATTEND', 'ASSESSMENT_RESULT', 'CANCELLED_REFERRAL', name='referralstate', native_enum=False, create_constraint=True, length=40), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
-    sa.CheckConstraint('due_date >= rtt_clock_start', name=op.f('ck_referral_due_date')),
-    sa.CheckConstraint('length(ubrn) = 12', name=op.f('ck_referral_ubrn')),
-    sa.ForeignKeyConstraint(['clinic_type_code'], ['clinic_type.code'], name=op.f('fk_referral_clinic_type_code_clinic_type'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['named_practitioner_id'], ['practitioner.id'], name=op.f('fk_referral_named_practitioner_id_practitioner'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_referral_patient_id_patient'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['practice_id'], ['organisation.id'], name=op.f('fk_referral_practice_id_organisation'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['specialty_code'], ['specialty.code'], name=op.f('fk_referral_specialty_code_specialty'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_referral')),
-    sa.UniqueConstraint('ubrn', name=op.f('uq_referral_ubrn'))
+    sa.Column('organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('reason_code', sa.String(length=40), nullable=False),
+    sa.Column('comment', sa.Text(), nullable=True),
+    sa.Column('cancelled_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('cancelled_by', sa.String(length=200), nullable=False),
+    sa.Column('slots', sa.Integer(), nullable=False),
+    sa.Column('appointments', sa.Integer(), nullable=False),
+    sa.Column('plan_request_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.ForeignKeyConstraint(['organisation_id'], ['organisation.id'], name=op.f('fk_clinic_cancellation_organisation_id_organisation'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['plan_request_id'], ['plan_request.id'], name=op.f('fk_clinic_cancellation_plan_request_id_plan_request'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_clinic_cancellation'))
     )
-    with op.batch_alter_table('referral', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_referral_patient_id'), ['patient_id'], unique=False)
-        batch_op.create_index('ix_referral_planning', ['specialty_code', 'id'], unique=False, sqlite_where=sa.text("state IN ('NOT_BOOKED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER')"), postgresql_where=sa.text("state IN ('NOT_BOOKED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER')"))
-        batch_op.create_index('ix_referral_practice', ['practice_id', 'id'], unique=False)
+    with op.batch_alter_table('clinic_cancellation', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_clinic_cancellation_organisation_id'), ['organisation_id'], unique=False)
+
+    op.create_table('external_identity',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('issuer', sa.String(length=300), nullable=False),
+    sa.Column('subject', sa.String(length=255), nullable=False),
+    sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('patient_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('last_seen_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.CheckConstraint('(account_id IS NULL) <> (patient_id IS NULL)', name=op.f('ck_external_identity_one_person')),
+    sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_external_identity_account_id_account'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_external_identity_patient_id_patient'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_external_identity')),
+    sa.UniqueConstraint('issuer', 'subject', name=op.f('uq_external_identity_issuer_subject'))
+    )
+    with op.batch_alter_table('external_identity', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_external_identity_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_external_identity_patient_id'), ['patient_id'], unique=False)
 
     op.create_table('service',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -302,6 +346,8 @@ def upgrade() -> None:
     sa.Column('interpreters', sa.Boolean(), nullable=False),
     sa.Column('letter_required', sa.Boolean(), nullable=False),
     sa.Column('instructions', sa.Text(), nullable=False),
+    sa.Column('telephone', sa.String(length=20), nullable=True),
+    sa.Column('contact_by', sa.JSON(), nullable=False),
     sa.Column('nationally_visible', sa.Boolean(), nullable=False),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.CheckConstraint('min_age >= 0 AND max_age >= min_age', name=op.f('ck_service_ages')),
@@ -317,45 +363,14 @@ def upgrade() -> None:
         batch_op.create_index('ix_service_search', ['specialty_code', 'booking_mode'], unique=False)
         batch_op.create_index(batch_op.f('ix_service_site_id'), ['site_id'], unique=False)
 
-    op.create_table('access_code',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('code_hash', sa.String(length=64), nullable=False),
-    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
-    sa.Column('expires_at', booking.db.UTCDateTime(timezone=True), nullable=False),
-    sa.Column('revoked_at', booking.db.UTCDateTime(timezone=True), nullable=True),
-    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_access_code_referral_id_referral'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_access_code'))
-    )
-    with op.batch_alter_table('access_code', schema=None) as batch_op:
-        batch_op.create_index('uq_access_code_live', ['referral_id'], unique=True, sqlite_where=sa.text('revoked_at IS NULL'), postgresql_where=sa.text('revoked_at IS NULL'))
-
-    op.create_table('auth_session',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('token_hash', sa.String(length=64), nullable=False),
-    sa.Column('account_role_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
-    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
-    sa.Column('last_seen_at', booking.db.UTCDateTime(timezone=True), nullable=False),
-    sa.Column('expires_at', booking.db.UTCDateTime(timezone=True), nullable=False),
-    sa.Column('idle_minutes', sa.Integer(), nullable=True),
-    sa.Column('revoked_at', booking.db.UTCDateTime(timezone=True), nullable=True),
-    sa.CheckConstraint('(account_role_id IS NULL) <> (referral_id IS NULL)', name=op.f('ck_auth_session_one_principal')),
-    sa.ForeignKeyConstraint(['account_role_id'], ['account_role.id'], name=op.f('fk_auth_session_account_role_id_account_role'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_auth_session_referral_id_referral'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_auth_session')),
-    sa.UniqueConstraint('token_hash', name=op.f('uq_auth_session_token_hash'))
-    )
-    with op.batch_alter_table('auth_session', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_auth_session_account_role_id'), ['account_role_id'], unique=False)
-        batch_op.create_index(batch_op.f('ix_auth_session_referral_id'), ['referral_id'], unique=False)
-
     op.create_table('commissioning_rule',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('starts_on', sa.Date(), nullable=False),
     sa.Column('ends_on', sa.Date(), nullable=True),
+    sa.Column('explanation', sa.Text(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
     sa.CheckConstraint('ends_on IS NULL OR ends_on >= starts_on', name=op.f('ck_commissioning_rule_dates')),
     sa.ForeignKeyConstraint(['organisation_id'], ['organisation.id'], name=op.f('fk_commissioning_rule_organisation_id_organisation'), ondelete='RESTRICT'),
     sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_commissioning_rule_service_id_service'), ondelete='RESTRICT'),
@@ -374,35 +389,56 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_plan_price')),
     sa.UniqueConstraint('plan_run_id', 'service_id', name=op.f('uq_plan_price_plan_run_id_service_id'))
     )
-    op.create_table('referral_event',
+    op.create_table('referral',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('sequence', sa.Integer(), nullable=False),
-    sa.Column('action', sa.Enum('ISSUE', 'BOOK', 'CANCEL_APPOINTMENT_BY_PATIENT', 'CANCEL_REFERRAL', name='action', native_enum=False, create_constraint=True, length=40), nullable=False),
-    sa.Column('from_state', sa.Enum('DRAFT', 'NOT_BOOKED', 'BOOKED', 'ATTENDED', 'CLOSED', 'AWAITING_TRIAGE', 'TRIAGED_PROVIDER_TO_ACTION', 'TRIAGE_RESPONSE', 'DEFERRED_TO_PROVIDER', 'REJECTED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DID_NOT_ATTEND', 'ASSESSMENT_RESULT', 'CANCELLED_REFERRAL', name='from_state', native_enum=False, create_constraint=True, length=40), nullable=True),
-    sa.Column('to_state', sa.Enum('DRAFT', 'NOT_BOOKED', 'BOOKED', 'ATTENDED', 'CLOSED', 'AWAITING_TRIAGE', 'TRIAGED_PROVIDER_TO_ACTION', 'TRIAGE_RESPONSE', 'DEFERRED_TO_PROVIDER', 'REJECTED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DID_NOT_ATTEND', 'ASSESSMENT_RESULT', 'CANCELLED_REFERRAL', name='referralstate', native_enum=False, create_constraint=True, length=40), nullable=False),
-    sa.Column('actor', sa.String(length=200), nullable=False),
-    sa.Column('role', sa.Enum('REFERRING_CLINICIAN', 'REFERRING_ADMIN', 'PROVIDER_CLINICIAN', 'PROVIDER_ADMIN', 'SERVICE_DEFINER', 'COMMISSIONER', 'INFORMATION_ANALYST', 'PATIENT', 'SYSTEM', name='role', native_enum=False, create_constraint=True, length=40), nullable=False),
-    sa.Column('at', booking.db.UTCDateTime(timezone=True), nullable=False),
-    sa.Column('reason_code', sa.String(length=40), nullable=True),
-    sa.Column('comment', sa.Text(), nullable=True),
-    sa.Column('detail', sa.JSON(), nullable=False),
-    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_referral_event_referral_id_referral'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_referral_event')),
-    sa.UniqueConstraint('referral_id', 'sequence', name=op.f('uq_referral_event_referral_id_sequence'))
+    sa.Column('ubrn', sa.String(length=12), nullable=False),
+    sa.Column('patient_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('practice_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('referrer', sa.String(length=200), nullable=False),
+    sa.Column('specialty_code', sa.String(length=8), nullable=False),
+    sa.Column('clinic_type_code', sa.String(length=40), nullable=True),
+    sa.Column('named_practitioner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('priority', sa.Enum('ROUTINE', 'URGENT', 'TWO_WEEK_WAIT', name='priority', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('reason', sa.String(length=500), nullable=False),
+    sa.Column('clinical_information', sa.Text(), nullable=False),
+    sa.Column('rtt_clock_start', sa.Date(), nullable=False),
+    sa.Column('rtt_clock_state', sa.Enum('RUNNING', 'NULLIFIED', 'STOPPED', name='clockstate', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('rtt_clock_stopped_on', sa.Date(), nullable=True),
+    sa.Column('due_date', sa.Date(), nullable=False),
+    sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('letter_outstanding', sa.Boolean(), nullable=False),
+    sa.Column('accepted_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('first_in_line_since', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('state', sa.Enum('DRAFT', 'NOT_BOOKED', 'BOOKED', 'ATTENDED', 'CLOSED', 'AWAITING_TRIAGE', 'TRIAGED_PROVIDER_TO_ACTION', 'TRIAGE_RESPONSE', 'DEFERRED_TO_PROVIDER', 'REJECTED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DID_NOT_ATTEND', 'ASSESSMENT_RESULT', 'CANCELLED_REFERRAL', name='referralstate', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('worklist', sa.Enum('LETTERS_OUTSTANDING', 'AWAITING_BOOKING', 'REJECTED_OR_TRIAGE_RESPONSE', 'CANCELLED_OR_DID_NOT_ATTEND', 'ADVICE', 'REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES', 'APPOINTMENTS_FOR_BOOKING', 'CANCELLED_BY_PATIENT', 'ADVICE_REQUESTS', 'APPOINTMENTS_BOOKED', name='worklist', native_enum=False, create_constraint=True, length=40), nullable=True),
+    sa.Column('worklist_organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('worklist_since', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('worklist_due', sa.Date(), nullable=True),
+    sa.Column('escalated_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("(rtt_clock_state = 'RUNNING') = (rtt_clock_stopped_on IS NULL)", name=op.f('ck_referral_rtt_clock')),
+    sa.CheckConstraint("state IN ('CLOSED', 'CANCELLED_REFERRAL') OR worklist IS NOT NULL", name=op.f('ck_referral_on_a_worklist')),
+    sa.CheckConstraint('(worklist IS NULL) = (worklist_organisation_id IS NULL) AND (worklist IS NULL) = (worklist_since IS NULL) AND (worklist IS NULL) = (worklist_due IS NULL)', name=op.f('ck_referral_worklist_whole')),
+    sa.CheckConstraint('due_date >= rtt_clock_start', name=op.f('ck_referral_due_date')),
+    sa.CheckConstraint('length(ubrn) = 12', name=op.f('ck_referral_ubrn')),
+    sa.ForeignKeyConstraint(['clinic_type_code'], ['clinic_type.code'], name=op.f('fk_referral_clinic_type_code_clinic_type'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['named_practitioner_id'], ['practitioner.id'], name=op.f('fk_referral_named_practitioner_id_practitioner'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_referral_patient_id_patient'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['practice_id'], ['organisation.id'], name=op.f('fk_referral_practice_id_organisation'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_referral_service_id_service'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['specialty_code'], ['specialty.code'], name=op.f('fk_referral_specialty_code_specialty'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['worklist_organisation_id'], ['organisation.id'], name=op.f('fk_referral_worklist_organisation_id_organisation'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_referral')),
+    sa.UniqueConstraint('ubrn', name=op.f('uq_referral_ubrn'))
     )
-    op.create_table('referral_service',
-    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('position', sa.Integer(), nullable=False),
-    sa.CheckConstraint('position BETWEEN 1 AND 20', name=op.f('ck_referral_service_position')),
-    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_referral_service_referral_id_referral'), ondelete='RESTRICT'),
-    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_referral_service_service_id_service'), ondelete='RESTRICT'),
-    sa.PrimaryKeyConstraint('referral_id', 'service_id', name=op.f('pk_referral_service')),
-    sa.UniqueConstraint('referral_id', 'position', name=op.f('uq_referral_service_referral_id_position'))
-    )
-    with op.batch_alter_table('referral_service', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_referral_service_service_id'), ['service_id'], unique=False)
+    with op.batch_alter_table('referral', schema=None) as batch_op:
+        batch_op.create_index('ix_referral_overdue', ['worklist_due'], unique=False, sqlite_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'), postgresql_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'))
+        batch_op.create_index(batch_op.f('ix_referral_patient_id'), ['patient_id'], unique=False)
+        batch_op.create_index('ix_referral_planning', ['specialty_code', 'id'], unique=False, sqlite_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"), postgresql_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"))
+        batch_op.create_index('ix_referral_practice', ['practice_id', 'id'], unique=False)
+        batch_op.create_index('ix_referral_service', ['service_id'], unique=False)
+        batch_op.create_index('ix_referral_worklist', ['worklist_organisation_id', 'worklist', 'worklist_due', 'id'], unique=False)
 
     op.create_table('service_clinic_type',
     sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -411,6 +447,16 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_service_clinic_type_service_id_service'), ondelete='RESTRICT'),
     sa.PrimaryKeyConstraint('service_id', 'clinic_type_code', name=op.f('pk_service_clinic_type'))
     )
+    op.create_table('service_practitioner',
+    sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('practitioner_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['practitioner_id'], ['practitioner.id'], name=op.f('fk_service_practitioner_practitioner_id_practitioner'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_service_practitioner_service_id_service'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('service_id', 'practitioner_id', name=op.f('pk_service_practitioner'))
+    )
+    with op.batch_alter_table('service_practitioner', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_service_practitioner_practitioner_id'), ['practitioner_id'], unique=False)
+
     op.create_table('service_priority',
     sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('priority', sa.Enum('ROUTINE', 'URGENT', 'TWO_WEEK_WAIT', name='priority', native_enum=False, create_constraint=True, length=40), nullable=False),
@@ -451,6 +497,79 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_slot_publication_id'), ['publication_id'], unique=False)
         batch_op.create_index('ix_slot_search', ['service_id', 'starts_at', 'id'], unique=False, sqlite_where=sa.text("status = 'PUBLISHED'"), postgresql_where=sa.text("status = 'PUBLISHED'"))
 
+    op.create_table('access_code',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('code_hash', sa.String(length=64), nullable=False),
+    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('expires_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('revoked_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_access_code_referral_id_referral'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_access_code'))
+    )
+    with op.batch_alter_table('access_code', schema=None) as batch_op:
+        batch_op.create_index('uq_access_code_live', ['referral_id'], unique=True, sqlite_where=sa.text('revoked_at IS NULL'), postgresql_where=sa.text('revoked_at IS NULL'))
+
+    op.create_table('advice_request',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('reference', sa.String(length=12), nullable=False),
+    sa.Column('patient_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('practice_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('referrer', sa.String(length=200), nullable=False),
+    sa.Column('priority', sa.Enum('ROUTINE', 'URGENT', 'TWO_WEEK_WAIT', name='priority', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('subject', sa.String(length=300), nullable=False),
+    sa.Column('convertible', sa.Boolean(), nullable=False),
+    sa.Column('state', sa.Enum('AWAITING_PROVIDER', 'AWAITING_REFERRER', 'CONVERTED', 'CLOSED', name='advicestate', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('worklist', sa.Enum('LETTERS_OUTSTANDING', 'AWAITING_BOOKING', 'REJECTED_OR_TRIAGE_RESPONSE', 'CANCELLED_OR_DID_NOT_ATTEND', 'ADVICE', 'REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES', 'APPOINTMENTS_FOR_BOOKING', 'CANCELLED_BY_PATIENT', 'ADVICE_REQUESTS', 'APPOINTMENTS_BOOKED', name='worklist', native_enum=False, create_constraint=True, length=40), nullable=True),
+    sa.Column('worklist_organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('worklist_since', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('worklist_due', sa.Date(), nullable=True),
+    sa.Column('escalated_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.CheckConstraint("(state = 'CONVERTED') = (referral_id IS NOT NULL)", name=op.f('ck_advice_request_converted')),
+    sa.CheckConstraint("state IN ('CONVERTED', 'CLOSED') OR worklist IS NOT NULL", name=op.f('ck_advice_request_on_a_worklist')),
+    sa.CheckConstraint('(worklist IS NULL) = (worklist_organisation_id IS NULL) AND (worklist IS NULL) = (worklist_since IS NULL) AND (worklist IS NULL) = (worklist_due IS NULL)', name=op.f('ck_advice_request_worklist_whole')),
+    sa.CheckConstraint('length(reference) = 12', name=op.f('ck_advice_request_reference')),
+    sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_advice_request_patient_id_patient'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['practice_id'], ['organisation.id'], name=op.f('fk_advice_request_practice_id_organisation'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_advice_request_referral_id_referral'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_advice_request_service_id_service'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['worklist_organisation_id'], ['organisation.id'], name=op.f('fk_advice_request_worklist_organisation_id_organisation'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_advice_request')),
+    sa.UniqueConstraint('reference', name=op.f('uq_advice_request_reference')),
+    sa.UniqueConstraint('referral_id', name=op.f('uq_advice_request_referral_id'))
+    )
+    with op.batch_alter_table('advice_request', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_advice_request_patient_id'), ['patient_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_advice_request_practice_id'), ['practice_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_advice_request_service_id'), ['service_id'], unique=False)
+        batch_op.create_index('ix_advice_request_worklist', ['worklist_organisation_id', 'worklist', 'worklist_due', 'id'], unique=False)
+
+    op.create_table('auth_session',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('token_hash', sa.String(length=64), nullable=False),
+    sa.Column('account_role_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('patient_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('last_seen_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('expires_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('idle_minutes', sa.Integer(), nullable=True),
+    sa.Column('revoked_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.CheckConstraint('(account_role_id IS NULL) <> (referral_id IS NULL)', name=op.f('ck_auth_session_one_principal')),
+    sa.ForeignKeyConstraint(['account_role_id'], ['account_role.id'], name=op.f('fk_auth_session_account_role_id_account_role'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_auth_session_patient_id_patient'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_auth_session_referral_id_referral'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_auth_session')),
+    sa.UniqueConstraint('token_hash', name=op.f('uq_auth_session_token_hash'))
+    )
+    with op.batch_alter_table('auth_session', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_auth_session_account_role_id'), ['account_role_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_auth_session_referral_id'), ['referral_id'], unique=False)
+
     op.create_table('booking',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('reference', sa.String(length=12), nullable=True),
@@ -461,7 +580,7 @@ def upgrade() -> None:
     sa.Column('starts_at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.Column('ends_at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.Column('state', sa.Enum('HELD', 'BOOKED', 'ATTENDED', 'DID_NOT_ATTEND', 'CANCELLED', 'EXPIRED', name='bookingstate', native_enum=False, create_constraint=True, length=40), nullable=False),
-    sa.Column('hold_kind', sa.Enum('OFFER', 'CHOICE', name='holdkind', native_enum=False, create_constraint=True, length=40), nullable=True),
+    sa.Column('hold_kind', sa.Enum('OFFER', 'CHOICE', 'FREED', name='holdkind', native_enum=False, create_constraint=True, length=40), nullable=True),
     sa.Column('held_until', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.Column('booked_at', booking.db.UTCDateTime(timezone=True), nullable=True),
@@ -488,6 +607,19 @@ def upgrade() -> None:
         batch_op.create_index('uq_booking_live_hold', ['referral_id', 'hold_kind'], unique=True, sqlite_where=sa.text("state = 'HELD'"), postgresql_where=sa.text("state = 'HELD'"))
         batch_op.create_index('uq_booking_live_place', ['slot_id', 'place'], unique=True, sqlite_where=sa.text('released_at IS NULL'), postgresql_where=sa.text('released_at IS NULL'))
 
+    op.create_table('clock_event',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('sequence', sa.Integer(), nullable=False),
+    sa.Column('change', sa.Enum('START', 'NULLIFY', 'STOP', name='clockchange', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('on_date', sa.Date(), nullable=False),
+    sa.Column('reason', sa.String(length=200), nullable=False),
+    sa.Column('event_sequence', sa.Integer(), nullable=False),
+    sa.Column('at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_clock_event_referral_id_referral'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_clock_event')),
+    sa.UniqueConstraint('referral_id', 'sequence', name=op.f('uq_clock_event_referral_id_sequence'))
+    )
     op.create_table('offer',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -514,11 +646,120 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_offer_slot_id'), ['slot_id'], unique=False)
         batch_op.create_index('uq_offer_open_rank', ['referral_id', 'rank'], unique=True, sqlite_where=sa.text("state = 'OPEN'"), postgresql_where=sa.text("state = 'OPEN'"))
 
+    op.create_table('referral_event',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('sequence', sa.Integer(), nullable=False),
+    sa.Column('action', sa.Enum('ISSUE', 'SEND_FOR_TRIAGE', 'CONVERT_FROM_ADVICE', 'CHANGE_SHORTLIST', 'CHANGE_PRIORITY', 'BOOK', 'MOVE_APPOINTMENT', 'CANCEL_APPOINTMENT_BY_PATIENT', 'CANCEL_APPOINTMENT_BY_PROVIDER', 'CANCEL_AND_ACT_LATER', 'DEFER_TO_PROVIDER', 'SLOT_FOUND', 'ACCEPT', 'REJECT', 'TRIAGE_ACCEPT', 'TRIAGE_RETURN', 'REDIRECT', 'REDIRECT_FOR_TRIAGE', 'RECORD_ATTENDED', 'RECORD_DID_NOT_ATTEND', 'REBOOK_AFTER_NON_ATTENDANCE', 'ADVISE_REFERRER', 'RECORD_ASSESSMENT_RESULT', 'TRANSFER_PRACTICE', 'CLOSE', 'CANCEL_REFERRAL', name='action', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('from_state', sa.Enum('DRAFT', 'NOT_BOOKED', 'BOOKED', 'ATTENDED', 'CLOSED', 'AWAITING_TRIAGE', 'TRIAGED_PROVIDER_TO_ACTION', 'TRIAGE_RESPONSE', 'DEFERRED_TO_PROVIDER', 'REJECTED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DID_NOT_ATTEND', 'ASSESSMENT_RESULT', 'CANCELLED_REFERRAL', name='from_state', native_enum=False, create_constraint=True, length=40), nullable=True),
+    sa.Column('to_state', sa.Enum('DRAFT', 'NOT_BOOKED', 'BOOKED', 'ATTENDED', 'CLOSED', 'AWAITING_TRIAGE', 'TRIAGED_PROVIDER_TO_ACTION', 'TRIAGE_RESPONSE', 'DEFERRED_TO_PROVIDER', 'REJECTED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DID_NOT_ATTEND', 'ASSESSMENT_RESULT', 'CANCELLED_REFERRAL', name='referralstate', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('actor', sa.String(length=200), nullable=False),
+    sa.Column('role', sa.Enum('REFERRING_CLINICIAN', 'REFERRING_ADMIN', 'PROVIDER_CLINICIAN', 'PROVIDER_ADMIN', 'SERVICE_DEFINER', 'COMMISSIONER', 'INFORMATION_ANALYST', 'PATIENT', 'SYSTEM', name='role', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('on_behalf_of', sa.String(length=200), nullable=True),
+    sa.Column('at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('reason_code', sa.String(length=40), nullable=True),
+    sa.Column('comment', sa.Text(), nullable=True),
+    sa.Column('detail', sa.JSON(), nullable=False),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_referral_event_referral_id_referral'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_referral_event')),
+    sa.UniqueConstraint('referral_id', 'sequence', name=op.f('uq_referral_event_referral_id_sequence'))
+    )
+    op.create_table('referral_service',
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('service_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('position', sa.Integer(), nullable=False),
+    sa.CheckConstraint('position BETWEEN 1 AND 20', name=op.f('ck_referral_service_position')),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_referral_service_referral_id_referral'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['service_id'], ['service.id'], name=op.f('fk_referral_service_service_id_service'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('referral_id', 'service_id', name=op.f('pk_referral_service')),
+    sa.UniqueConstraint('referral_id', 'position', name=op.f('uq_referral_service_referral_id_position'))
+    )
+    with op.batch_alter_table('referral_service', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_referral_service_service_id'), ['service_id'], unique=False)
+
+    op.create_table('advice_message',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('advice_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('sequence', sa.Integer(), nullable=False),
+    sa.Column('author', sa.String(length=200), nullable=False),
+    sa.Column('role', sa.Enum('REFERRING_CLINICIAN', 'REFERRING_ADMIN', 'PROVIDER_CLINICIAN', 'PROVIDER_ADMIN', 'SERVICE_DEFINER', 'COMMISSIONER', 'INFORMATION_ANALYST', 'PATIENT', 'SYSTEM', name='role', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('text', sa.Text(), nullable=False),
+    sa.Column('at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['advice_id'], ['advice_request.id'], name=op.f('fk_advice_message_advice_id_advice_request'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['organisation_id'], ['organisation.id'], name=op.f('fk_advice_message_organisation_id_organisation'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_advice_message')),
+    sa.UniqueConstraint('advice_id', 'sequence', name=op.f('uq_advice_message_advice_id_sequence'))
+    )
+    op.create_table('freed_place',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('slot_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('freed_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('booking_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('asked', sa.JSON(), nullable=False),
+    sa.Column('ended_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['booking_id'], ['booking.id'], name=op.f('fk_freed_place_booking_id_booking'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['slot_id'], ['slot.id'], name=op.f('fk_freed_place_slot_id_slot'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_freed_place'))
+    )
+    with op.batch_alter_table('freed_place', schema=None) as batch_op:
+        batch_op.create_index('ix_freed_place_open', ['slot_id'], unique=False, sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+        batch_op.create_index(batch_op.f('ix_freed_place_slot_id'), ['slot_id'], unique=False)
+
+    op.create_table('attachment',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('advice_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('advice_message_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('kind', sa.Enum('REFERRAL_LETTER', 'CLINICAL', 'TRIAGE', 'ADVICE', name='attachmentkind', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('file_name', sa.String(length=200), nullable=False),
+    sa.Column('content_type', sa.String(length=100), nullable=False),
+    sa.Column('size', sa.Integer(), nullable=False),
+    sa.Column('sha256', sa.String(length=64), nullable=False),
+    sa.Column('storage_key', sa.String(length=100), nullable=False),
+    sa.Column('state', sa.Enum('PENDING', 'AVAILABLE', 'THREATS_FOUND', 'VALIDATION_FAILED', name='attachmentstate', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('note', sa.String(length=300), nullable=True),
+    sa.Column('uploaded_by', sa.String(length=200), nullable=False),
+    sa.Column('organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('uploaded_at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('scanned_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.Column('removed_at', booking.db.UTCDateTime(timezone=True), nullable=True),
+    sa.CheckConstraint('(referral_id IS NULL) <> (advice_id IS NULL)', name=op.f('ck_attachment_one_owner')),
+    sa.CheckConstraint('size > 0', name=op.f('ck_attachment_size')),
+    sa.ForeignKeyConstraint(['advice_id'], ['advice_request.id'], name=op.f('fk_attachment_advice_id_advice_request'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['advice_message_id'], ['advice_message.id'], name=op.f('fk_attachment_advice_message_id_advice_message'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['organisation_id'], ['organisation.id'], name=op.f('fk_attachment_organisation_id_organisation'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_attachment_referral_id_referral'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_attachment')),
+    sa.UniqueConstraint('storage_key', name=op.f('uq_attachment_storage_key'))
+    )
+    with op.batch_alter_table('attachment', schema=None) as batch_op:
+        batch_op.create_index('ix_attachment_advice', ['advice_id'], unique=False)
+        batch_op.create_index('ix_attachment_referral', ['referral_id'], unique=False)
+        batch_op.create_index('ix_attachment_state', ['state', 'id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('attachment', schema=None) as batch_op:
+        batch_op.drop_index('ix_attachment_state')
+        batch_op.drop_index('ix_attachment_referral')
+        batch_op.drop_index('ix_attachment_advice')
+
+    op.drop_table('attachment')
+    with op.batch_alter_table('freed_place', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_freed_place_slot_id'))
+        batch_op.drop_index('ix_freed_place_open', sqlite_where=sa.text('ended_at IS NULL'), postgresql_where=sa.text('ended_at IS NULL'))
+
+    op.drop_table('freed_place')
+    op.drop_table('advice_message')
+    with op.batch_alter_table('referral_service', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_referral_service_service_id'))
+
+    op.drop_table('referral_service')
+    op.drop_table('referral_event')
     with op.batch_alter_table('offer', schema=None) as batch_op:
         batch_op.drop_index('uq_offer_open_rank', sqlite_where=sa.text("state = 'OPEN'"), postgresql_where=sa.text("state = 'OPEN'"))
         batch_op.drop_index(batch_op.f('ix_offer_slot_id'))
@@ -527,6 +768,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_offer_expiry', sqlite_where=sa.text("state = 'OPEN'"), postgresql_where=sa.text("state = 'OPEN'"))
 
     op.drop_table('offer')
+    op.drop_table('clock_event')
     with op.batch_alter_table('booking', schema=None) as batch_op:
         batch_op.drop_index('uq_booking_live_place', sqlite_where=sa.text('released_at IS NULL'), postgresql_where=sa.text('released_at IS NULL'))
         batch_op.drop_index('uq_booking_live_hold', sqlite_where=sa.text("state = 'HELD'"), postgresql_where=sa.text("state = 'HELD'"))
@@ -536,6 +778,22 @@ def downgrade() -> None:
         batch_op.drop_index('ix_booking_held_until', sqlite_where=sa.text("state = 'HELD'"), postgresql_where=sa.text("state = 'HELD'"))
 
     op.drop_table('booking')
+    with op.batch_alter_table('auth_session', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_auth_session_referral_id'))
+        batch_op.drop_index(batch_op.f('ix_auth_session_account_role_id'))
+
+    op.drop_table('auth_session')
+    with op.batch_alter_table('advice_request', schema=None) as batch_op:
+        batch_op.drop_index('ix_advice_request_worklist')
+        batch_op.drop_index(batch_op.f('ix_advice_request_service_id'))
+        batch_op.drop_index(batch_op.f('ix_advice_request_practice_id'))
+        batch_op.drop_index(batch_op.f('ix_advice_request_patient_id'))
+
+    op.drop_table('advice_request')
+    with op.batch_alter_table('access_code', schema=None) as batch_op:
+        batch_op.drop_index('uq_access_code_live', sqlite_where=sa.text('revoked_at IS NULL'), postgresql_where=sa.text('revoked_at IS NULL'))
+
+    op.drop_table('access_code')
     with op.batch_alter_table('slot', schema=None) as batch_op:
         batch_op.drop_index('ix_slot_search', sqlite_where=sa.text("status = 'PUBLISHED'"), postgresql_where=sa.text("status = 'PUBLISHED'"))
         batch_op.drop_index(batch_op.f('ix_slot_publication_id'))
@@ -543,37 +801,39 @@ def downgrade() -> None:
 
     op.drop_table('slot')
     op.drop_table('service_priority')
-    op.drop_table('service_clinic_type')
-    with op.batch_alter_table('referral_service', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_referral_service_service_id'))
+    with op.batch_alter_table('service_practitioner', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_service_practitioner_practitioner_id'))
 
-    op.drop_table('referral_service')
-    op.drop_table('referral_event')
+    op.drop_table('service_practitioner')
+    op.drop_table('service_clinic_type')
+    with op.batch_alter_table('referral', schema=None) as batch_op:
+        batch_op.drop_index('ix_referral_worklist')
+        batch_op.drop_index('ix_referral_service')
+        batch_op.drop_index('ix_referral_practice')
+        batch_op.drop_index('ix_referral_planning', sqlite_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"), postgresql_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"))
+        batch_op.drop_index(batch_op.f('ix_referral_patient_id'))
+        batch_op.drop_index('ix_referral_overdue', sqlite_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'), postgresql_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'))
+
+    op.drop_table('referral')
     op.drop_table('plan_price')
     with op.batch_alter_table('commissioning_rule', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_commissioning_rule_service_id'))
 
     op.drop_table('commissioning_rule')
-    with op.batch_alter_table('auth_session', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_auth_session_referral_id'))
-        batch_op.drop_index(batch_op.f('ix_auth_session_account_role_id'))
-
-    op.drop_table('auth_session')
-    with op.batch_alter_table('access_code', schema=None) as batch_op:
-        batch_op.drop_index('uq_access_code_live', sqlite_where=sa.text('revoked_at IS NULL'), postgresql_where=sa.text('revoked_at IS NULL'))
-
-    op.drop_table('access_code')
     with op.batch_alter_table('service', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_service_site_id'))
         batch_op.drop_index('ix_service_search')
 
     op.drop_table('service')
-    with op.batch_alter_table('referral', schema=None) as batch_op:
-        batch_op.drop_index('ix_referral_practice')
-        batch_op.drop_index('ix_referral_planning', sqlite_where=sa.text("state IN ('NOT_BOOKED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER')"), postgresql_where=sa.text("state IN ('NOT_BOOKED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER')"))
-        batch_op.drop_index(batch_op.f('ix_referral_patient_id'))
+    with op.batch_alter_table('external_identity', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_external_identity_patient_id'))
+        batch_op.drop_index(batch_op.f('ix_external_identity_account_id'))
 
-    op.drop_table('referral')
+    op.drop_table('external_identity')
+    with op.batch_alter_table('clinic_cancellation', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_clinic_cancellation_organisation_id'))
+
+    op.drop_table('clinic_cancellation')
     with op.batch_alter_table('site', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_site_organisation_id'))
 
@@ -586,6 +846,14 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f('ix_practitioner_organisation_id'))
 
     op.drop_table('practitioner')
+    with op.batch_alter_table('policy_preview', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_policy_preview_organisation_id'))
+
+    op.drop_table('policy_preview')
+    with op.batch_alter_table('plan_request', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_plan_request_done_at'))
+
+    op.drop_table('plan_request')
     with op.batch_alter_table('patient', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_patient_practice_id'))
 

@@ -11,7 +11,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-APPEND_ONLY = ("audit_entry", "audit_seal", "referral_event")
+APPEND_ONLY = ("audit_entry", "audit_seal", "referral_event", "clock_event", "advice_message")
 
 POSTGRESQL_UP = [
     # A range of one key stands in for equality, so that no extension is needed.

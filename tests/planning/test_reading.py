@@ -60,7 +60,8 @@ def test_one_pair_costs_what_the_optimiser_says(
 
 def test_the_planner_plans_for_the_states_in_which_patients_choose() -> None:
     assert {state.value for state in CHOOSING} == {
-        "NOT_BOOKED", "APPT_CANCELLED_BY_PATIENT", "APPT_CANCELLED_BY_PROVIDER",
+        "NOT_BOOKED", "APPT_CANCELLED_BY_PATIENT", "APPT_CANCELLED_BY_PROVIDER", "DEFERRED_TO_PROVIDER",
+        "TRIAGED_PROVIDER_TO_ACTION",
     }  # fmt: skip
 
 

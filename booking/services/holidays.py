@@ -1,0 +1,14 @@
+"""England's bank holidays, as GOV.UK publishes them (kept inside the library: no request leaves)."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cache
+
+from govuk_bank_holidays.bank_holidays import BankHolidays
+
+
+@cache
+def bank_holidays() -> frozenset[date]:
+    published = BankHolidays(use_cached_holidays=True).get_holidays(division=BankHolidays.ENGLAND_AND_WALES)
+    return frozenset(holiday["date"] for holiday in published)
