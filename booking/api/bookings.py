@@ -23,6 +23,8 @@ from booking.services.slots import SlotSearch, free_slots
 
 blp = Blueprint("bookings", __name__, description="Choosing and booking")
 CHOOSERS = (*REFERRERS, Role.PATIENT)
+BOOKERS = (*CHOOSERS, Role.PROVIDER_CLINICIAN, Role.PROVIDER_ADMIN)
+"""Provider staff book for a patient at their own services, by telephone or where it is their duty."""
 
 
 class OfferListSchema(ma.Schema):
@@ -71,7 +73,7 @@ def ensure_offers(ubrn: str) -> Any:
 
 
 @blp.route("/referrals/<ubrn>/slots")
-@allow(*CHOOSERS, via=Via.BEARER)
+@allow(*BOOKERS, via=Via.BEARER)
 @blp.arguments(SlotQuery, location="query")
 @blp.response(200, SlotListSchema)
 def search_slots(query: dict[str, Any], ubrn: str) -> Any:
@@ -105,7 +107,7 @@ def _read_cursor(text: str) -> tuple[datetime, int]:
 
 
 @blp.route("/referrals/<ubrn>/holds", methods=["POST"])
-@allow(*CHOOSERS, via=Via.BEARER)
+@allow(*BOOKERS, via=Via.BEARER)
 @blp.arguments(ChoiceSchema)
 @blp.response(201, present.BookingSchema)
 @blp.alt_response(422, description="SLOT_NOT_AVAILABLE: taken, withdrawn, or not for this referral")
@@ -117,7 +119,7 @@ def hold_slot(body: dict[str, Any], ubrn: str) -> Any:
 
 
 @blp.route("/referrals/<ubrn>/bookings", methods=["POST"])
-@allow(*CHOOSERS, via=Via.BEARER)
+@allow(*BOOKERS, via=Via.BEARER)
 @blp.arguments(ChoiceSchema)
 @blp.response(201, present.BookingSchema)
 @blp.alt_response(409, description="ILLEGAL_TRANSITION or ALREADY_BOOKED")
@@ -147,6 +149,18 @@ def cancel_booking(body: dict[str, Any], reference: str) -> Any:
     """Give the appointment back; the patient may choose again."""
     booking.cancel_booking(work(), reference, reason=body["reason"], comment=body.get("comment"))
     return present.booking(*booking.own_booking(work(), reference))
+
+
+@blp.route("/bookings/<reference>/move", methods=["POST"])
+@allow(*CHOOSERS, via=Via.BEARER)
+@blp.arguments(ChoiceSchema)
+@blp.response(201, present.BookingSchema)
+@blp.alt_response(422, description="SLOT_NOT_AVAILABLE: the new time can't be had; the old one stays booked")
+@blp.doc(**IDEMPOTENCY_DOC)
+def move_booking(body: dict[str, Any], reference: str) -> Any:
+    """Change the appointment to another slot: the old place is given back only if the new one is had."""
+    made = booking.move(work(), reference, Choice(**body))
+    return present.booking(made, made.referral), 201, {"Location": f"/api/v1/bookings/{made.reference}"}
 
 
 @blp.route("/bookings/<reference>/calendar.ics")

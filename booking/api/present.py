@@ -11,7 +11,7 @@ from booking.domain.geo import distance_km, miles
 from booking.domain.ids import show_ubrn
 from booking.domain.referral import ReferralState
 from booking.domain.times import in_words
-from booking.domain.words import BookingState, ConsultationMode, Priority
+from booking.domain.words import BookingState, ClockState, ConsultationMode, Priority
 from booking.models import Booking, Offer, Patient, Referral, Slot
 
 
@@ -60,6 +60,9 @@ class ReferralSchema(ma.Schema):
     reason = ma.fields.String()
     clinical_information = ma.fields.String()
     rtt_clock_start = ma.fields.Date()
+    rtt_clock_state = ma.fields.Enum(ClockState, by_value=True)
+    letter_outstanding = ma.fields.Boolean()
+    service_id = ma.fields.Integer(allow_none=True, metadata={"description": "The service it was last sent to"})
     due_date = ma.fields.Date()
     created_at = ma.fields.AwareDateTime()
     shortlist = ma.fields.List(ma.fields.Nested(ShortlistSchema))
@@ -123,7 +126,7 @@ def referral(found: Referral) -> dict[str, Any]:
             name: getattr(found, name)
             for name in (
                 "ubrn", "state", "version", "patient_id", "referrer", "priority", "reason", "clinical_information",
-                "rtt_clock_start", "due_date", "created_at",
+                "rtt_clock_start", "rtt_clock_state", "letter_outstanding", "service_id", "due_date", "created_at",
             )
         },
         "ubrn_shown": show_ubrn(found.ubrn),

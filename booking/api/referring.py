@@ -86,6 +86,7 @@ class NewReferralSchema(StrictSchema):
     shortlist = ma.fields.List(key(strict=True), required=True, metadata={"description": "1 to 20 service ids"})
     referrer = bounded(200, metadata={"description": "The clinician who refers; an admin must name them"})
     rtt_clock_start = ma.fields.Date(metadata={"description": "Past, at most 365 days ago; today if left out"})
+    draft = ma.fields.Boolean(load_default=False, metadata={"description": "Keep it, to be sent by the action issue"})
 
 
 class ReferralQuery(StrictSchema):
@@ -159,7 +160,7 @@ def read_patient(patient_id: int) -> Any:
 def create_referral(body: dict[str, Any]) -> Any:
     """Refer a patient to a shortlist of 1 to 20 services. Answers with UBRN and access code."""
     made, code = referrals.create_referral(work(), NewReferral(**body))
-    answer = {**present.referral(made), "access_code": code}
+    answer = {**present.referral(made), **({"access_code": code} if code else {})}
     return answer, 201, {"Location": f"/api/v1/referrals/{made.ubrn}", "ETag": etag_of(made.version)}
 
 

@@ -95,13 +95,15 @@ def why_slot_not(
     date_of_birth: date,
     sex: Sex,
     today: date,
+    by_telephone: bool = False,
 ) -> tuple[str, str] | None:
     """None if the referral may be booked on the slot, else a code and words (domain rule 5)."""
     window = rules.window(priority, today)
     age = age_on(date_of_birth, slot_date)
     checks = (
         (
-            rules.booking_mode is BookingMode.DIRECTLY_BOOKABLE,
+            rules.booking_mode is BookingMode.DIRECTLY_BOOKABLE
+            or (by_telephone and rules.booking_mode is BookingMode.INDIRECTLY_BOOKABLE),
             "NOT_DIRECTLY_BOOKABLE",
             "This service is not booked online.",
         ),

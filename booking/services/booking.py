@@ -13,11 +13,11 @@ from booking.domain.eligibility import why_slot_not
 from booking.domain.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, SlotNotAvailable
 from booking.domain.ids import new_booking_reference
 from booking.domain.referral import Action, next_state
-from booking.domain.words import PROVIDERS, REFERRERS, BookingState, HoldKind, OfferState, Role
+from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, BookingState, HoldKind, OfferState, Role
 from booking.models import Booking, Referral, ReferralService, Service, ServicePriority, Slot
 from booking.services import outbox, places
 from booking.services.directory import booking_rules
-from booking.services.referrals import lock_referral, own_referral
+from booking.services.referrals import lock_referral, must_be_responsible, own_referral
 from booking.services.refusals import translated
 from booking.services.transitions import Why, permit, transition
 from booking.services.work import Work
@@ -40,9 +40,22 @@ class Choice:
     ends_at: datetime
 
 
+BOOKING_STAFF = frozenset({Role.PROVIDER_CLINICIAN, Role.PROVIDER_ADMIN})
+"""Provider staff who book for a patient: by telephone, or where booking is the provider's duty."""
+
+
 def _may_choose(work: Work) -> None:
-    if work.actor.role is not Role.PATIENT and work.actor.role not in REFERRERS:
-        raise Forbidden("Only the patient, or the practice for them, chooses an appointment.")
+    if work.actor.role is not Role.PATIENT and work.actor.role not in REFERRERS | BOOKING_STAFF:
+        raise Forbidden("Only the patient, or staff for them, chooses an appointment.")
+
+
+def _may_book_there(work: Work, referral: Referral, slot: Slot) -> None:
+    """A provider books for the patient at its own services only, and only where the referral is with it."""
+    if work.actor.role in BOOKING_STAFF and slot.service.organisation_id != work.actor.organisation_id:
+        raise SlotNotAvailable("This slot is not at one of your services.", code="NOT_YOURS")
+    by_telephone = slot.service.booking_mode is BookingMode.INDIRECTLY_BOOKABLE
+    if work.actor.role in BOOKING_STAFF and not by_telephone:
+        must_be_responsible(work, referral)
 
 
 def check_choice(work: Work, referral: Referral, slot: Slot, choice: Choice) -> None:
@@ -57,6 +70,7 @@ def check_choice(work: Work, referral: Referral, slot: Slot, choice: Choice) -> 
     ]
     if faults:
         raise Invalid(*faults)
+    _may_book_there(work, referral, slot)
     check_slot(work, referral, slot)
 
 
@@ -82,6 +96,7 @@ def check_slot(work: Work, referral: Referral, slot: Slot) -> None:
         raise SlotNotAvailable("This slot is not at a service of your shortlist.", code="NOT_SHORTLISTED")
     why = why_slot_not(
         booking_rules(slot.service, row[1]),
+        by_telephone=work.actor.role in BOOKING_STAFF,
         slot_date=slot.local_date,
         slot_priorities=slot.priorities,
         slot_practitioner=slot.practitioner_id,
@@ -165,6 +180,51 @@ def _claim(work: Work, referral: Referral, slot: Slot) -> Booking:
     return booked
 
 
+def move(work: Work, reference: str, choice: Choice) -> Booking:
+    """Book the chosen slot instead of the present one, in one transaction: the old place goes only if the new is had.
+
+    By the patient, or the practice for them: a confirmed booking never moves without its patient.
+    """
+    booked, referral = _lock_own_booking(work, reference)
+    permit(work, referral, Action.MOVE_APPOINTMENT)
+    _must_be_ahead(work, booked)
+    if choice.slot_id == booked.slot_id:
+        raise Conflict("The appointment is at that time already.", code="SAME_SLOT")
+    slots = {slot_id: places.lock_slot(work, slot_id) for slot_id in sorted((booked.slot_id, choice.slot_id))}
+    slot = slots[choice.slot_id]
+    check_choice(work, referral, slot, choice)
+    booked.state, booked.released_at, booked.reason_code = BookingState.CANCELLED, work.now, "MOVED"
+    work.session.flush()
+    made = _claim(work, referral, slot)
+    places.release_holds(work, referral.id, except_id=made.id)
+    places.close_offers(work, referral.id, OfferState.SUPERSEDED, taken_slot=slot.id)
+    referral.service_id = slot.service_id
+    detail = {"booking": made.reference, "slot": slot.id, "instead_of": booked.reference}
+    transition(work, referral, Action.MOVE_APPOINTMENT, detail=detail, appointment=slot.local_date)
+    outbox.enqueue(
+        work, "appointment-changed", f"booking:{made.reference}:booked",
+        {"ubrn": referral.ubrn, "reference": made.reference}, referral_id=referral.id,
+    )  # fmt: skip
+    with translated():
+        work.session.flush()
+    return made
+
+
+def _lock_own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
+    """A live booking of the actor's and its referral, locked, as they are now."""
+    booked, seen = own_booking(work, reference)
+    referral = lock_referral(work, seen.ubrn)
+    work.session.refresh(booked, attribute_names=["state", "released_at"])
+    return booked, referral
+
+
+def _must_be_ahead(work: Work, booked: Booking) -> None:
+    if booked.state is not BookingState.BOOKED:
+        raise NotFound("That booking was cancelled before.")
+    if booked.starts_at <= work.now:
+        raise Conflict("That appointment has begun or is over: it can't be changed any more.", code="APPOINTMENT_OVER")
+
+
 def current_booking(work: Work, referral: Referral) -> Booking | None:
     """The referral's live appointment with slot, site and service loaded."""
     return work.session.scalars(
@@ -197,18 +257,10 @@ def own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
 
 def cancel_booking(work: Work, reference: str, *, reason: str, comment: str | None) -> Booking:
     """The patient (or the practice for them) gives the place back and may choose again (domain rule 8)."""
-    _may_choose(work)
-    booked, seen = own_booking(work, reference)
-    referral = lock_referral(work, seen.ubrn)
-    work.session.refresh(booked, attribute_names=["state", "released_at"])
-    next_state(referral.state, Action.CANCEL_APPOINTMENT_BY_PATIENT)
+    booked, referral = _lock_own_booking(work, reference)
     why = Why(reason, comment)
-    if booked.state is not BookingState.BOOKED:
-        raise NotFound("That booking was cancelled before.")
-    if booked.starts_at <= work.now:
-        raise Conflict(
-            "That appointment has begun or is over: it can't be cancelled any more.", code="APPOINTMENT_OVER"
-        )
+    next_state(referral.state, Action.CANCEL_APPOINTMENT_BY_PATIENT)
+    _must_be_ahead(work, booked)
     permit(work, referral, Action.CANCEL_APPOINTMENT_BY_PATIENT, why)
     booked.state, booked.released_at = BookingState.CANCELLED, work.now
     booked.reason_code, booked.comment = reason, comment

@@ -126,3 +126,16 @@ def release_everything(work: Work, referral: Referral, *, reason_code: str) -> i
     close_offers(work, referral.id, OfferState.SUPERSEDED)
     work.session.flush()
     return released
+
+
+def keeps_place_at(work: Work, referral: Referral, service_id: int) -> bool:
+    """Whether a place of the service is being kept for this very referral."""
+    query = (
+        select(Booking.id)
+        .join(Slot, Slot.id == Booking.slot_id)
+        .where(
+            Booking.referral_id == referral.id, Booking.state == BookingState.HELD, Booking.held_until > work.now,
+            Slot.service_id == service_id, Slot.status == SlotStatus.PUBLISHED,
+        )
+    )  # fmt: skip
+    return work.session.scalar(query.limit(1)) is not None

@@ -159,7 +159,8 @@ def _named_practitioner(work: Work, identifier: str | None) -> Practitioner | No
 def sent_to(organisation_id: int | None) -> ColumnElement[bool]:
     """SQL: the referral was sent to a service of the provider: it is there now, or was booked there once.
 
-    To be on the patient's shortlist is not enough: a provider never sees who only thought of it.
+    To be on the patient's shortlist is not enough: a provider never sees who only thought of it. But where a service
+    is booked by telephone, whoever answers must find the patient.
     """
     own = select(Service.id).where(Service.organisation_id == organisation_id)
     booked = (
@@ -167,7 +168,15 @@ def sent_to(organisation_id: int | None) -> ColumnElement[bool]:
         .join(Slot, Slot.id == Booking.slot_id)
         .where(Booking.referral_id == Referral.id, Booking.booked_at.is_not(None), Slot.service_id.in_(own))
     )
-    return or_(Referral.service_id.in_(own), booked.exists())
+    by_telephone = (
+        select(ReferralService.service_id)
+        .join(Service, Service.id == ReferralService.service_id)
+        .where(
+            ReferralService.referral_id == Referral.id, Service.organisation_id == organisation_id,
+            Service.booking_mode == BookingMode.INDIRECTLY_BOOKABLE, Referral.state != ReferralState.DRAFT,
+        )
+    )  # fmt: skip
+    return or_(Referral.service_id.in_(own), booked.exists(), by_telephone.exists())
 
 
 def _visible(work: Work, query: Select[Referral]) -> Select[Referral]:
@@ -180,6 +189,18 @@ def _visible(work: Work, query: Select[Referral]) -> Select[Referral]:
     if actor.role in PROVIDERS:
         return query.where(sent_to(actor.organisation_id))
     raise Forbidden("Your role does not see referrals.")
+
+
+def responsible(work: Work, referral: Referral) -> bool:
+    """Whether the referral is with a service of the actor's organisation now."""
+    service = work.session.get(Service, referral.service_id) if referral.service_id is not None else None
+    return service is not None and service.organisation_id == work.actor.organisation_id
+
+
+def must_be_responsible(work: Work, referral: Referral) -> None:
+    """Only the provider where the referral is now may act on it: one that had it once may look, no more."""
+    if not responsible(work, referral):
+        raise Forbidden("The referral is not with one of your services now.", code="NOT_RESPONSIBLE")
 
 
 def own_referral(work: Work, ubrn: str) -> Referral:
