@@ -24,6 +24,7 @@ EXPIRE_SECONDS = 30
 DELIVER_SECONDS = 5
 SEAL_SECONDS = 300
 PURGE_SECONDS = 3600
+ESCALATE_SECONDS = 600
 Job = tuple[str, Callable[[], None], Any]
 """Name, what to do, when."""
 log = structlog.get_logger("booking.jobs")
@@ -93,6 +94,9 @@ class Scheduler:
         def purge() -> None:
             tasks.purge(app)
 
+        def escalate() -> None:
+            tasks.escalate(app)
+
         def plan() -> None:
             tasks.plan(over)
 
@@ -101,6 +105,7 @@ class Scheduler:
             ("deliver", deliver, IntervalTrigger(seconds=DELIVER_SECONDS)),
             ("seal", seal, IntervalTrigger(seconds=SEAL_SECONDS)),
             ("purge", purge, IntervalTrigger(seconds=PURGE_SECONDS)),
+            ("escalate", escalate, IntervalTrigger(seconds=ESCALATE_SECONDS)),
         ]
         for time in filter(None, app.settings.plan_times.replace(" ", "").split(",")):
             hour, minute = time.split(":")

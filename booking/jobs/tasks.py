@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from booking.config import ROOT
 from booking.edge.flask_app import BookingApp
 from booking.messaging import transport
-from booking.services import audit, housekeeping
+from booking.services import audit, escalation, housekeeping
 from booking.services.delivery import BATCH, deliver
+from booking.services.work import SYSTEM, Work
 
 PLAN_GRACE_SECONDS = 10.0
 log = structlog.get_logger("booking.jobs")
@@ -51,6 +52,18 @@ def seal_audit(app: BookingApp) -> None:
     """Seal the audit entries written since the last seal."""
     with app.database.unit_of_work() as session:
         audit.seal(session, app.clock())
+
+
+def escalate(app: BookingApp) -> int:
+    """Mark and tell what has become overdue on the worklists; returns how many entries."""
+    total = 0
+    while True:
+        with app.database.unit_of_work() as session:
+            found = escalation.escalate(Work(session, SYSTEM, app.clock(), app.settings, app.keys))
+        marked = sum(one.entries for one in found)
+        total += marked
+        if marked < escalation.BATCH:
+            return total
 
 
 def purge(app: BookingApp) -> int:

@@ -1,0 +1,62 @@
+"""The provider's: review, triage, redirect, act later."""
+
+from __future__ import annotations
+
+from booking.domain.referral import Action
+from booking.domain.words import (
+    BookingMode,
+)
+from booking.models import Referral
+from booking.services import places
+from booking.services.life.pieces import Given, chosen, let_go, live, must_be_ahead, set_priority, set_shortlist, tell
+from booking.services.transitions import transition
+from booking.services.work import Work
+
+
+def accept(work: Work, referral: Referral, given: Given) -> None:
+    transition(work, referral, Action.ACCEPT, given.why, appointment=live(work, referral).slot.local_date)
+
+
+def reject(work: Work, referral: Referral, given: Given) -> None:
+    places.release_everything(work, referral, reason_code=given.reason or "REJECTED")
+    transition(work, referral, Action.REJECT, given.why)
+    tell(work, referral, "referral-returned")
+
+
+def triage_accept(work: Work, referral: Referral, given: Given) -> None:
+    if given.priority is not None:
+        set_priority(work, referral, given.priority)
+    let_go(work, referral)
+    transition(work, referral, Action.TRIAGE_ACCEPT, given.why, detail={"priority": referral.priority})
+    tell(work, referral, "triage-accepted")
+
+
+def triage_return(work: Work, referral: Referral, given: Given) -> None:
+    let_go(work, referral)
+    transition(work, referral, Action.TRIAGE_RETURN, given.why)
+    tell(work, referral, "referral-returned")
+
+
+def redirect(work: Work, referral: Referral, given: Given) -> None:
+    """To another service of the same provider, which takes over; the patient chooses there, or its triage reads."""
+    service = chosen(work, referral, given, same_provider=True)
+    action = Action.REDIRECT_FOR_TRIAGE if service.booking_mode is BookingMode.TRIAGE else Action.REDIRECT
+    came_from = referral.service_id
+    let_go(work, referral)
+    set_shortlist(work, referral, [service])
+    referral.service_id, referral.specialty_code = service.id, service.specialty_code
+    offered = {row.clinic_type_code for row in service.clinic_types}
+    referral.clinic_type_code = referral.clinic_type_code if referral.clinic_type_code in offered else None
+    transition(work, referral, action, given.why, detail={"from": came_from, "service": service.id})
+    if action is Action.REDIRECT:
+        tell(work, referral, "offers-ready")
+
+
+def cancel_and_act_later(work: Work, referral: Referral, given: Given) -> None:
+    """Rule 9: the appointment goes, the referral stays with the provider; the priority may change."""
+    must_be_ahead(work, live(work, referral))
+    places.release_everything(work, referral, reason_code=given.reason or "OTHER")
+    if given.priority is not None:
+        set_priority(work, referral, given.priority)
+    transition(work, referral, Action.CANCEL_AND_ACT_LATER, given.why, detail={"priority": referral.priority})
+    tell(work, referral, "appointment-cancelled-by-provider", reason=given.reason)
