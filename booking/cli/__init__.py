@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from booking.cli import accounts, database, demo, imports, plan, scenario
+from booking.cli import (
+    accounts,
+    audit,
+    database,
+    demo,
+    imports,
+    life,
+    plan,
+    practice,
+    previews,
+    record,
+    retention,
+    roles,
+    scenario,
+)
 from booking.edge.flask_app import BookingApp
 
 
 def register(app: BookingApp) -> None:
-    for module in (accounts, database, demo, imports, plan, scenario):
+    for module in (
+        accounts,
+        audit,
+        database,
+        demo,
+        imports,
+        life,
+        plan,
+        practice,
+        previews,
+        record,
+        retention,
+        roles,
+        scenario,
+    ):
         module.register(app)

@@ -56,6 +56,7 @@ def checked(work: Work, referral: Referral, ids: Sequence[int], priority: Priori
     return check_shortlist(
         work, ids, practice=work.session.get_one(Organisation, referral.practice_id), patient=referral.patient,
         specialty=referral.specialty_code, clinic_type=referral.clinic_type_code, priority=priority,
+        named=referral.named_practitioner_id,
     )  # fmt: skip
 
 

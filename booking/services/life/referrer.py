@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from booking.domain.errors import Conflict, Invalid
-from booking.domain.referral import Action
+from booking.domain.referral import Action, ReferralState
 from booking.domain.words import (
     BookingMode,
 )
@@ -23,7 +23,7 @@ def send_for_triage(work: Work, referral: Referral, given: Given) -> str | None:
     service = chosen(work, referral, given)
     if service.booking_mode is not BookingMode.TRIAGE:
         raise Invalid.field("service_id", "NOT_TRIAGE", f"{service.name} is not a triage service.")
-    draft = not referral.version
+    draft = referral.state is ReferralState.DRAFT
     set_shortlist(work, referral, [service])
     if draft:
         return referrals.issue(work, referral, [service])[1]
