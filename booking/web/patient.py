@@ -34,6 +34,7 @@ from booking.services.slots import SlotSearch, free_slots, usable_services
 from booking.web import forms, shown
 from booking.web.base import blp, my_referral
 from booking.web.forms import Form
+from booking.web.standing import standing
 
 patient_only = allow(Role.PATIENT, via=Via.COOKIE)
 PER_PAGE = 12
@@ -64,7 +65,7 @@ def _choices(referral: Referral, notice: str | None = None, *, refused: bool = F
     page = render_template(
         "web/choices.html", referral=referral, cards=cards, free=bool(free), refused=refused, notice=notice,
         others=others[:4] if refused else [], choosing=referral.state in CHOOSING, needs=shown.needs(referral.patient),
-        hold_minutes=unit.config.hold_minutes,
+        hold_minutes=unit.config.hold_minutes, standing=standing(referral),
     )  # fmt: skip
     return page, 409 if refused else 200
 
