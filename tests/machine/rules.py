@@ -286,16 +286,25 @@ class Living(World):
     @rule(up=st.booleans())
     def messages_leave(self, up: bool) -> None:
         self.steps_of("deliver")
-        deliver(self.database, Post(up=up), lambda: self.now, "https://book.example")
+        self._deliver(up=up)
+
+    def _deliver(self, *, up: bool) -> int:
+        """One batch; returns how many rows were tried."""
+        done = deliver(self.database, Post(up=up), lambda: self.now, "https://book.example")
+        return done.sent + done.retried + done.failed
 
     @rule()
     def the_trail_is_sealed(self) -> None:
         self.as_system(lambda work: audit.seal(work.session, work.now), "seal")
 
-    @rule(minutes=st.sampled_from([1, 11, 60, 60 * 24, 60 * 24 * 3]))
-    def time_passes(self, minutes: int) -> None:
+    @rule(minutes=st.sampled_from([1, 11, 60, 60 * 24, 60 * 24 * 3]), up=st.booleans())
+    def time_passes(self, minutes: int, up: bool) -> None:
+        """However long, the delivering job has been at work: the mail server may have been down all the time."""
         self.steps_of("time")
         self.now += timedelta(minutes=minutes)
+        if minutes >= 60 * 24:
+            while self._deliver(up=up):
+                pass
 
     def steps_of(self, what: str) -> None:
         World.steps += 1
