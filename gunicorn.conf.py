@@ -12,4 +12,5 @@ max_requests = 20_000
 max_requests_jitter = 2_000
 limit_request_line = 8190
 accesslog = None  # the application writes one line per request, without personal data
+logger_class = "booking.edge.quiet.QuietLogger"  # gunicorn's own would quote paths and exceptions
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from booking.db import Database
 from booking.domain.ids import nhs_number_from
 from booking.domain.referral import ReferralState
-from booking.domain.words import BookingMode, OrganisationKind, Priority, Sex
+from booking.domain.words import BookingMode, OrganisationKind, Priority, Sex, Worklist
 from booking.keys import Keys
 from booking.models import (
     AuthSession,
@@ -148,6 +148,10 @@ def _referral(n: int, ubrn: str, now: datetime) -> dict[str, Any]:
         "rtt_clock_start": now.date(),
         "due_date": now.date() + timedelta(days=126),
         "state": ReferralState.NOT_BOOKED,
+        "worklist": Worklist.AWAITING_BOOKING,
+        "worklist_organisation_id": 1,
+        "worklist_since": now,
+        "worklist_due": now.date() + timedelta(days=14),
         "version": 1,
         "created_at": now,
     }

@@ -6,18 +6,49 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from booking.domain import small_numbers
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTANCE = ROOT / "instance"
 
+NOTIFY_URL = "https://api.notifications.service.gov.uk"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
 
 class ConfigError(ValueError):
     """A setting is missing or wrong; the message names it."""
+
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIdProvider:
+    """An OpenID Connect provider that people may sign in with: ``OIDC_STAFF_…`` or ``OIDC_PATIENT_…``."""
+
+    issuer: str
+    """Its URL, exactly as it names itself; ``/.well-known/openid-configuration`` is found below it."""
+    client_id: str
+    name: str
+    """On the button: "Sign in with …"."""
+    private_key: str | None = field(default=None, repr=False)
+    """PEM; signs the client's assertions (``private_key_jwt``)."""
+    client_secret: str | None = field(default=None, repr=False)
+    """Instead of a key (``client_secret_basic``)."""
+    key_id: str | None = None
+    """The ``kid`` under which the provider knows our key; the key's thumbprint (RFC 7638) where none is given."""
+    scope: str = "openid profile email"
+    claim: str = "email"
+    """Staff: the claim that is the user name of the account. ``email`` counts only if ``email_verified``."""
+    vectors_of_trust: str | None = None
+    """Patients: sent as ``vtr``, a JSON list such as ``["P9.Cp.Cd"]``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +77,25 @@ class Config:
     """How messages leave: ``console``, ``file:FOLDER``, ``smtp://[user:password@]host[:port]`` (STARTTLS, refused
     without) or ``smtps://…`` (TLS from the first byte)."""
     mail_from: str = "choose-and-book@localhost"
+    sms: str = ""
+    """How texts leave: ``notify``, ``https://…`` (a gateway that takes JSON), ``console`` or ``file:FOLDER``; empty is
+    not at all."""
+    sms_token: str = field(default="", repr=False)
+    notify_url: str = NOTIFY_URL
+    notify_key: str = field(default="", repr=False)
+    """GOV.UK Notify's API key: a name, the service's id and its secret, joined by dashes."""
+    notify_email_template: str = ""
+    notify_sms_template: str = ""
+    attachments: str = f"disk:{INSTANCE / 'attachments'}"
+    """Where attachments lie: ``disk:FOLDER`` or ``s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME]``."""
+    clamd: str = ""
+    """ClamAV's daemon, ``tcp://host:port`` or ``unix:/path``; empty scans nothing."""
     plan_times: str = "02:00"
     """When the scheduler plans, local times separated by commas; empty never."""
+    oidc_staff: OpenIdProvider | None = None
+    oidc_patient: OpenIdProvider | None = None
+    small_numbers: int = small_numbers.LEAST_ALLOWED
+    """Reports tell no count of people below this; an odd number from 5 on."""
     testing: bool = False
 
     def __post_init__(self) -> None:
@@ -56,10 +104,41 @@ class Config:
         for name in ("hold_minutes", "session_minutes", "access_code_days", "max_body_bytes"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name.upper()}: must be above zero")
-        if not re.fullmatch(r"console|file:.+|smtps?://.+", self.messages):
-            raise ConfigError("MESSAGES: must be console, file:FOLDER, smtp://host or smtps://host")
+        if not re.fullmatch(r"console|notify|file:.+|smtps?://.+", self.messages):
+            raise ConfigError("MESSAGES: must be console, file:FOLDER, smtp://host, smtps://host or notify")
+        _check_letters(self)
+        if not small_numbers.allowed(self.small_numbers):
+            raise ConfigError(f"SMALL_NUMBERS: must be an odd number from {small_numbers.LEAST_ALLOWED} on")
         if not re.fullmatch(r"(([01]\d|2[0-3]):[0-5]\d(,|$))*", self.plan_times.replace(" ", "")):
             raise ConfigError("PLAN_TIMES: must be times like 02:00,13:30")
+
+
+_NOTIFY_KEY = re.compile(r".*([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})-([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+
+
+def _check_letters(config: Config) -> None:
+    """How texts leave, where attachments lie and who looks into them."""
+    if not re.fullmatch(r"|console|notify|file:.+|https://.+|http://(127\.0\.0\.1|localhost)[:/].*", config.sms):
+        raise ConfigError("SMS: must be empty, console, file:FOLDER, notify or an https:// address")
+    if not re.fullmatch(r"disk:.+|s3://[\w.-]+(/[\w./-]*)?(\?((endpoint|region)=[^&]+&?)+)?", config.attachments):
+        raise ConfigError("ATTACHMENTS: must be disk:FOLDER or s3://BUCKET[/PREFIX][?endpoint=URL&region=NAME]")
+    if not re.fullmatch(r"|tcp://[^/:]+:\d+|unix:/.+", config.clamd):
+        raise ConfigError("CLAMD: must be tcp://host:port or unix:/path")
+    _check_notify(config)
+
+
+def _check_notify(config: Config) -> None:
+    """What Notify needs is there, where it is used."""
+    if "notify" not in (config.messages, config.sms):
+        return
+    if not _NOTIFY_KEY.fullmatch(config.notify_key):
+        raise ConfigError("NOTIFY_KEY: must be an API key: a name, the service's id and its secret, joined by dashes")
+    if config.messages == "notify" and not config.notify_email_template:
+        raise ConfigError("NOTIFY_EMAIL_TEMPLATE: must be set beside MESSAGES=notify")
+    if config.sms == "notify" and not config.notify_sms_template:
+        raise ConfigError("NOTIFY_SMS_TEMPLATE: must be set beside SMS=notify")
+    if not re.fullmatch(r"https://.+|http://(127\.0\.0\.1|localhost)(:\d+)?", config.notify_url):
+        raise ConfigError("NOTIFY_URL: must be an https:// address")
 
 
 def _boolean(env: Mapping[str, str], name: str, default: bool) -> bool:
@@ -81,6 +160,42 @@ def _integer(env: Mapping[str, str], name: str, default: int) -> int:
         return int(text)
     except ValueError:
         raise ConfigError(f"{name}: {text!r} is not a whole number") from None
+
+
+def _openid_provider(env: Mapping[str, str], prefix: str, name: str, scope: str) -> OpenIdProvider | None:
+    """The provider the settings of this prefix describe; None where there is no issuer."""
+    given = {key.removeprefix(prefix): value.strip() for key, value in env.items() if key.startswith(prefix)}
+    issuer = given.get("ISSUER", "")
+    if not issuer:
+        return None
+    parts = urlsplit(issuer)
+    if not (parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK))):
+        raise ConfigError(f"{prefix}ISSUER: must be an https:// address")
+    if not given.get("CLIENT_ID"):
+        raise ConfigError(f"{prefix}CLIENT_ID: must be set beside {prefix}ISSUER")
+    path, secret = given.get("PRIVATE_KEY_FILE"), given.get("CLIENT_SECRET")
+    if bool(path) == bool(secret):
+        raise ConfigError(f"{prefix}PRIVATE_KEY_FILE: set either this or {prefix}CLIENT_SECRET")
+    return OpenIdProvider(
+        issuer=issuer,
+        client_id=given["CLIENT_ID"],
+        name=given.get("NAME") or name,
+        private_key=_private_key(Path(path), f"{prefix}PRIVATE_KEY_FILE") if path else None,
+        client_secret=secret or None,
+        key_id=given.get("KEY_ID") or None,
+        scope=given.get("SCOPE") or scope,
+        claim=given.get("CLAIM") or "email",
+        vectors_of_trust=given.get("VTR") or None,
+    )
+
+
+def _private_key(path: Path, name: str) -> str:
+    try:
+        pem = path.read_text(encoding="ascii")
+        load_pem_private_key(pem.encode(), password=None)
+    except (OSError, ValueError, TypeError):
+        raise ConfigError(f"{name}: {path} is not a private key in PEM that can be read, without a password") from None
+    return pem
 
 
 def normalise_url(url: str) -> str:
@@ -125,9 +240,20 @@ def from_environment(env: Mapping[str, str] | None = None) -> Config:
         hold_minutes=_integer(env, "HOLD_MINUTES", 10),
         session_minutes=_integer(env, "SESSION_MINUTES", 30),
         access_code_days=_integer(env, "ACCESS_CODE_DAYS", 180),
+        small_numbers=_integer(env, "SMALL_NUMBERS", small_numbers.LEAST_ALLOWED),
         max_body_bytes=_integer(env, "MAX_BODY_BYTES", 6 * 1024 * 1024),
         public_url=env.get("PUBLIC_URL", "").strip().rstrip("/") or "http://127.0.0.1:8000",
         messages=env.get("MESSAGES", "").strip() or "console",
         mail_from=env.get("MAIL_FROM", "").strip() or "choose-and-book@localhost",
+        sms=env.get("SMS", "").strip(),
+        sms_token=env.get("SMS_TOKEN", "").strip(),
+        notify_url=env.get("NOTIFY_URL", "").strip().rstrip("/") or NOTIFY_URL,
+        notify_key=env.get("NOTIFY_KEY", "").strip(),
+        notify_email_template=env.get("NOTIFY_EMAIL_TEMPLATE", "").strip(),
+        notify_sms_template=env.get("NOTIFY_SMS_TEMPLATE", "").strip(),
+        attachments=env.get("ATTACHMENTS", "").strip() or f"disk:{INSTANCE / 'attachments'}",
+        clamd=env.get("CLAMD", "").strip(),
         plan_times=env.get("PLAN_TIMES", "02:00").strip(),
+        oidc_staff=_openid_provider(env, "OIDC_STAFF_", "your organisation’s account", "openid profile email"),
+        oidc_patient=_openid_provider(env, "OIDC_PATIENT_", "your health account", "openid profile"),
     )

@@ -72,6 +72,7 @@ class Database:
                 pool_pre_ping=False,
                 pool_recycle=1800,
                 echo=echo,
+                hide_parameters=True,  # an exception's text must not quote rows
                 connect_args={
                     "options": "-c timezone=UTC -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
                 },
@@ -100,7 +101,8 @@ class Database:
 
 
 def _sqlite_engine(url: str, *, echo: bool) -> Engine:
-    engine = create_engine(url, echo=echo, connect_args={"timeout": 30, "check_same_thread": False})
+    options = {"timeout": 30, "check_same_thread": False}
+    engine = create_engine(url, echo=echo, hide_parameters=True, connect_args=options)
     path = engine.url.database
     if not path or path == ":memory:":
         raise ValueError("DATABASE_URL: the embedded database is a file; an in-memory one can't be shared")

@@ -89,8 +89,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 
 
 @pytest.fixture
-def config(database: Database) -> Config:
-    return Config(database_url=database.url, secret_key=SECRET, cookie_secure=False, testing=True)
+def config(database: Database, tmp_path: Path) -> Config:
+    return Config(
+        database_url=database.url, secret_key=SECRET, cookie_secure=False, testing=True,
+        attachments=f"disk:{tmp_path / 'attachments'}",
+    )  # fmt: skip
 
 
 class Clock:

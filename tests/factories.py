@@ -266,11 +266,11 @@ def referral(work: Work, region: Region, *, patient: Patient | None = None, **fi
 
 def token(work: Work, region: Region, role: Role) -> str:
     """A bearer token of the region's account in that role."""
-    return sign_in._open(work, account_role_id=region.account_roles[role].id, role=role).token
+    return sign_in.open_session(work, account_role_id=region.account_roles[role].id, role=role).token
 
 
 def patient_token(work: Work, of: Referral) -> str:
-    return sign_in._open(work, referral_id=of.id, role=Role.PATIENT).token
+    return sign_in.open_session(work, referral_id=of.id, role=Role.PATIENT).token
 
 
 def bearer(text: str) -> dict[str, str]:

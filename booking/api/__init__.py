@@ -10,7 +10,30 @@ from booking.edge.flask_app import BookingApp
 
 def register(app: BookingApp, csrf: CSRFProtect) -> None:
     """Hang every blueprint under ``/api/v1`` and the OpenAPI document at ``/api/openapi.json``."""
-    from booking.api import bookings, health, life, plans, publishing, referring, sessions, worklists
+    from booking.api import (
+        advice,
+        attachments,
+        audit,
+        bookings,
+        clinics,
+        commissioning,
+        health,
+        life,
+        me,
+        messages,
+        people,
+        plans,
+        policies,
+        practices,
+        publishing,
+        record,
+        reference,
+        referring,
+        reports,
+        service_definitions,
+        sessions,
+        worklists,
+    )
     from booking.api import services as services_api
 
     app.config.update(
@@ -22,7 +45,30 @@ def register(app: BookingApp, csrf: CSRFProtect) -> None:
     app.url_map.converters["key"] = KeyConverter
     api = ProblemApi(app)
     api.register_converter(KeyConverter, lambda _converter: {"type": "integer", "format": "int64"})
-    for module in (sessions, services_api, referring, bookings, life, worklists, plans, publishing):
+    for module in (
+        sessions,
+        me,
+        messages,
+        people,
+        advice,
+        attachments,
+        audit,
+        services_api,
+        service_definitions,
+        referring,
+        reports,
+        bookings,
+        clinics,
+        life,
+        worklists,
+        plans,
+        policies,
+        commissioning,
+        reference,
+        practices,
+        publishing,
+        record,
+    ):
         api.register_blueprint(module.blp, url_prefix=f"/api/v1{module.blp.url_prefix or ''}")
         csrf.exempt(module.blp)
     health.register(app, api)

@@ -66,7 +66,10 @@ class ProblemApi(Api):
 class StrictParser(FlaskParser):
     """Refuses a body that is not JSON with 415, and unknown query parameters with 422."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE, "json": ma.RAISE}  # noqa: RUF012
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        **dict.fromkeys(("query", "json", "form", "files"), ma.RAISE),
+    }
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
         if not req.is_json and (req.content_length or not req.mimetype == ""):

@@ -13,6 +13,7 @@ from booking.domain.words import COMMISSIONERS, PlanRunState, Role
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.models import PlanRun
+from booking.services.planning.prices import of_the_region
 
 blp = Blueprint("plans", __name__, description="Plan runs and their certificates")
 
@@ -35,8 +36,8 @@ class PlanRunSchema(ma.Schema):
 @blp.alt_response(404, description="Nothing has been planned yet")
 def latest_plan_run() -> Any:
     """The newest plan that was applied: how many were placed, breaches beside first-come-first-served, the bound."""
-    query = select(PlanRun).where(PlanRun.state == PlanRunState.APPLIED).order_by(PlanRun.id.desc()).limit(1)
-    found = work().session.scalars(query).first()
+    query = select(PlanRun).where(PlanRun.state == PlanRunState.APPLIED, of_the_region()).order_by(PlanRun.id.desc())
+    found = work().session.scalars(query.limit(1)).first()
     if found is None:
         raise NotFound("Nothing has been planned yet.")
     return found

@@ -34,6 +34,7 @@ class SlotSchema(ma.Schema):
 
 
 class OfferSchema(SlotSchema):
+    offer_id = ma.fields.Integer(metadata={"description": "To decline it"})
     rank = ma.fields.Integer()
     guaranteed = ma.fields.Boolean(metadata={"description": "Held for you until expires_at"})
     reasons = ma.fields.List(ma.fields.String())
@@ -113,6 +114,7 @@ def slot(shown: Slot, referral: Referral, patient: Patient | None) -> dict[str, 
 def offer(made: Offer, referral: Referral, patient: Patient) -> dict[str, Any]:
     return {
         **slot(made.slot, referral, patient),
+        "offer_id": made.id,
         "rank": made.rank,
         "guaranteed": made.guaranteed,
         "reasons": made.reasons.get("words", []),

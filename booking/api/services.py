@@ -13,6 +13,7 @@ from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, Priority, Se
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.models import Organisation, Service
+from booking.services.advice import gives_advice
 from booking.services.patients import own_patient
 from booking.services.search import FoundService, ServiceSearch, SortBy, find_services
 
@@ -23,6 +24,8 @@ class ServiceQuery(StrictSchema):
     specialty = bounded(8, metadata={"description": "Treatment function code, such as 330 for dermatology"})
     clinic_type = bounded(40, metadata={"description": "Needs its specialty"})
     term = bounded(80, metadata={"description": "Clinical term, instead of a specialty"})
+    practitioner = bounded(40, metadata={"description": "Registration of a clinician to refer to by name"})
+    advice = ma.fields.Boolean(load_default=False, metadata={"description": "Only those you may ask for advice"})
     priority = ma.fields.Enum(Priority, by_value=True, load_default=Priority.ROUTINE)
     age = ma.fields.Integer(validate=ma.validate.Range(0, 150))
     sex = ma.fields.Enum(Sex, by_value=True)
@@ -60,6 +63,7 @@ class ServiceSchema(ma.Schema):
     sex = ma.fields.Enum(Sex, by_value=True, allow_none=True)
     indicative_wait_days = ma.fields.Integer(allow_none=True)
     letter_required = ma.fields.Boolean()
+    gives_advice = ma.fields.Boolean(metadata={"description": "Takes requests for advice"})
     instructions = ma.fields.String()
     distance_miles = ma.fields.Float(allow_none=True)
 
@@ -76,6 +80,7 @@ def present(found: FoundService) -> dict[str, Any]:
             for name in ("id", "name", "booking_mode", "min_age", "max_age", "sex", "indicative_wait_days")
         },
         "letter_required": service.letter_required,
+        "gives_advice": gives_advice(service),
         "instructions": service.instructions,
         "provider": service.organisation.name,
         "provider_code": service.organisation.ods_code,
@@ -98,7 +103,7 @@ def present(found: FoundService) -> dict[str, Any]:
 @blp.response(200, ServiceListSchema)
 @blp.alt_response(422, description="A rule of the search is broken; the field is named")
 def search_services(query: dict[str, Any]) -> Any:
-    """Search services by specialty and clinic type, or clinical term; nearest or shortest wait first."""
+    """Search services by specialty and clinic type, clinical term or clinician; nearest or shortest wait first."""
     unit = work()
     patient_id = query.pop("patient_id", None)
     if patient_id is not None:

@@ -55,6 +55,48 @@ def grant(username: str, role: str, organisation: str) -> None:
     click.echo(f"{username.lower()} is now also {role} of {organisation.upper()}.")
 
 
+@account.command("withdraw")
+@click.argument("username")
+@click.option("--role", required=True, type=STAFF)
+@click.option("--organisation", required=True, metavar="ODS")
+def withdraw(username: str, role: str, organisation: str) -> None:
+    """Take a role away; whoever is signed in with it is signed out."""
+    with _work() as work:
+        ended = accounts.withdraw_role(work, accounts.find_account(work, username), Role(role), organisation)
+    click.echo(f"{username.lower()} is {role} of {organisation.upper()} no longer; {ended} sessions and tokens ended.")
+
+
+@account.command("deactivate")
+@click.argument("username")
+def deactivate(username: str) -> None:
+    """Shut an account out and end all its sessions and tokens."""
+    with _work() as work:
+        ended = accounts.set_active(work, accounts.find_account(work, username), active=False)
+    click.echo(f"{username.lower()} is shut out; {ended} sessions and tokens ended.")
+
+
+@account.command("reactivate")
+@click.argument("username")
+def reactivate(username: str) -> None:
+    """Let an account in again."""
+    with _work() as work:
+        accounts.set_active(work, accounts.find_account(work, username), active=True)
+    click.echo(f"{username.lower()} may sign in again.")
+
+
+@account.command("list")
+@click.option("--organisation", metavar="ODS", help="Only those with a role there.")
+def list_accounts(organisation: str | None) -> None:
+    """Everybody with their roles, one a line: user name, name, roles, and what is out of the ordinary."""
+    with _work() as work:
+        for account, roles in accounts.list_accounts(work, organisation):
+            marks = [] if account.active else ["shut out"]
+            marks += ["system client"] if account.system_client else []
+            click.echo(
+                "\t".join([account.username, account.name, ", ".join(roles) or "no role", ", ".join(marks)]).strip()
+            )
+
+
 @account.command("sign-out")
 @click.argument("username")
 def sign_out(username: str) -> None:
@@ -72,10 +114,31 @@ def sign_out(username: str) -> None:
 def create_token(name: str, role: str, organisation: str, days: int) -> None:
     """Make a system client and print its token, once."""
     with _work() as work:
-        made = accounts.create_account(work, name, name, None)
+        made = accounts.create_account(work, name, name, None, system_client=True)
         issued = accounts.issue_token(work, accounts.grant_role(work, made, Role(role), organisation), days=days)
     click.echo(issued.token)
     click.echo(f"Works until {issued.expires_at:%Y-%m-%d}. It is not shown again.", err=True)
+
+
+@token.command("list")
+@click.option("--organisation", metavar="ODS", help="Only those of this organisation.")
+def list_tokens(organisation: str | None) -> None:
+    """Tokens that work, one a line: number, client, role and organisation, last day. The secret is stored nowhere."""
+    with _work() as work:
+        for one in accounts.live_tokens(work, accounts.find_organisation(work, organisation) if organisation else None):
+            where = f"{one.role.role} of {one.organisation.ods_code}"
+            click.echo(
+                "\t".join([str(one.session.id), one.account.username, where, f"{one.session.expires_at:%Y-%m-%d}"])
+            )
+
+
+@token.command("revoke")
+@click.argument("number", type=int)
+def revoke_token(number: int) -> None:
+    """End one token, by its number in the list."""
+    with _work() as work:
+        accounts.revoke_token(work, number)
+    click.echo(f"Token {number} works no longer.")
 
 
 def register(app: BookingApp) -> None:

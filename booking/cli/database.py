@@ -1,13 +1,14 @@
-"""``flask db …``: bring the schema up to date, check it, check the audit trail."""
+"""``flask db …``: bring the schema up to date, check it, grant what a role needs."""
 
 from __future__ import annotations
 
 import click
 from flask.cli import AppGroup
+from sqlalchemy.exc import ProgrammingError
 
 from booking import migrate
 from booking.edge.flask_app import BookingApp, current_app
-from booking.services import audit
+from booking.services import grants
 
 group = AppGroup("db", help="The database's schema and its integrity.")
 
@@ -30,16 +31,24 @@ def check() -> None:
     click.echo("Models and migrations agree.")
 
 
-@group.command("audit-verify")
-def audit_verify() -> None:
-    """Walk the audit chains and seals; fail where an entry was changed, added or removed."""
-    with current_app().database.unit_of_work(write=False) as session:
-        faults = audit.verify(session)
-    for fault in faults:
-        click.echo(f"{fault.where}: {fault.what}", err=True)
-    if faults:
-        raise click.ClickException(f"{len(faults)} faults in the audit trail.")
-    click.echo("The audit trail is whole.")
+@group.command("grant")
+@click.argument("role")
+@click.option("--execute", is_flag=True, help="Run the statements, as the tables' owner, instead of printing them.")
+def grant(role: str, execute: bool) -> None:
+    """The grants for the application's own role on PostgreSQL: it can neither change nor delete the record."""
+    database = current_app().database
+    if database.is_sqlite:
+        raise click.ClickException("The embedded database has no roles: its triggers refuse changes of the record.")
+    made = grants.statements(role)
+    if not execute:
+        click.echo(";\n".join([*made, ""]), nl=False)
+        return
+    try:
+        with database.engine.begin() as connection:
+            grants.execute(connection, made)
+    except ProgrammingError as error:
+        raise click.ClickException(str(error.orig)) from error
+    click.echo(f"{role} has what the application needs, and no more.")
 
 
 def register(app: BookingApp) -> None:

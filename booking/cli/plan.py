@@ -21,6 +21,7 @@ from sqlalchemy import select
 from booking.domain.words import PlanRunState
 from booking.edge.flask_app import BookingApp, current_app
 from booking.models import PlanRun
+from booking.services.planning.prices import of_the_region
 
 PRIORITIES = ("two_week_wait", "urgent", "routine", "already_late")
 METHODS = {
@@ -35,6 +36,7 @@ METHODS = {
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
 @click.option("--wave", type=click.IntRange(0), help="Offer to this many only, greatest need first; 0 is everybody.")
 @click.option("--if-none", is_flag=True, help="Only where nothing has been planned yet.")
+@click.option("--requested", is_flag=True, help="Only for those for whom a plan was asked for: a cancelled clinic's.")
 @click.option("--replan-open", is_flag=True, help="Plan again those whose offer is still open.")
 @click.option("--reserve/--no-reserve", default=True, help="Keep places for the urgent arrivals to expect.")
 @click.option("--compare/--no-compare", default=True, help="Measure first-come-first-served on the same input too.")
@@ -64,6 +66,9 @@ def plan(json_file: Path | None, take_over_after: float, if_none: bool, **option
     if outcome.ending is Ending.ANOTHER_AT_WORK:
         console.print("Another planner is at work: nothing to do.")
         return
+    if outcome.ending is Ending.NOTHING_REQUESTED:
+        console.print("Nobody asked for a plan.")
+        return
     if json_file is not None:
         json_file.write_text(json.dumps({"run": outcome.run_id, **outcome.summary}, indent=1), encoding="utf-8")
     show(console, outcome.summary, dry_run=outcome.ending is Ending.DRY_RUN)
@@ -71,7 +76,8 @@ def plan(json_file: Path | None, take_over_after: float, if_none: bool, **option
 
 def _planned() -> bool:
     with current_app().database.unit_of_work(write=False) as session:
-        return session.scalar(select(PlanRun.id).where(PlanRun.state == PlanRunState.APPLIED).limit(1)) is not None
+        applied = select(PlanRun.id).where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
+        return session.scalar(applied.limit(1)) is not None
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -110,6 +110,13 @@ class AlreadyBooked(BookingError):
     status = 409
 
 
+class Unrecorded(BookingError):
+    """What was asked for may only be shown when the reading of it is recorded, and that failed."""
+
+    code = "NOT_RECORDED"
+    status = 503
+
+
 class TooManyAttempts(BookingError):
     code = "TOO_MANY_ATTEMPTS"
     status = 429

@@ -152,6 +152,20 @@ class AdviceState(StrEnum):
     CLOSED = "CLOSED"
 
 
+class AdviceTurn(StrEnum):
+    """What one message of a request for advice is."""
+
+    QUESTION = "QUESTION"
+    REPLY = "REPLY"
+    ANSWER = "ANSWER"
+    MORE_INFORMATION = "MORE_INFORMATION"
+    """The provider asks back."""
+    FINAL_ADVICE = "FINAL_ADVICE"
+    CONVERSION = "CONVERSION"
+    """The provider's words as they make a referral of it."""
+    CLOSING = "CLOSING"
+
+
 class Channel(StrEnum):
     """How a patient wants to be told things."""
 

@@ -17,19 +17,20 @@ from sqlalchemy.exc import DBAPIError
 
 from booking.config import Config
 from booking.db import Database
-from booking.domain.errors import Forbidden, NotSignedIn
+from booking.domain.errors import Forbidden, NotSignedIn, Unrecorded
 from booking.domain.words import Role
-from booking.edge import idempotency
+from booking.edge import idempotency, on_behalf
 from booking.edge.policy import RoutePolicy, Via, policy_of
 from booking.keys import Keys
-from booking.services import sign_in
+from booking.services import access_log, sign_in
 from booking.services.refusals import translated
 from booking.services.work import Actor, Work
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 COOKIE_TOKEN = "token"  # noqa: S105  # the name of a key in the cookie, not a secret
 ANYBODY = Actor(name="anybody", role=Role.SYSTEM)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64}", re.IGNORECASE)
+"""A UUID or a trace id in hexadecimal: any wider and an NHS number, a code or a token could stand in every log."""
 
 
 class MissingPolicy(RuntimeError):
@@ -66,7 +67,9 @@ class BookingApp(Flask):
             raise MissingPolicy(f"{rule.endpoint} declares no policy")
         write = request.method not in SAFE
         try:
-            return self._unit_of_work(policy, write)
+            response = self._unit_of_work(policy, write)
+            self._record_looks()
+            return response
         finally:
             self._touch()
 
@@ -81,7 +84,21 @@ class BookingApp(Flask):
             response = self.make_response(super().dispatch_request())
             if answer is not None:
                 idempotency.finish(g.work, answer, response)
+            if write:
+                access_log.write(db_session, g.work.looks, actor, g.work.now)
+                g.work.looks.clear()
             return response
+
+    def _record_looks(self) -> None:
+        """Write down what a GET showed of patients' records, before it is shown: in a transaction of its own."""
+        work: Work = g.work
+        if not work.looks:
+            return
+        try:
+            with self.database.unit_of_work() as apart:
+                access_log.write(apart, work.looks, work.actor, self.clock())
+        except DBAPIError as error:
+            raise Unrecorded("What you asked for can't be shown: the reading of it could not be recorded.") from error
 
     def _actor(self, policy: RoutePolicy) -> Actor:
         token = _bearer() if policy.via is Via.BEARER else session.get(COOKIE_TOKEN)
@@ -95,6 +112,8 @@ class BookingApp(Flask):
             g.touch = actor.session_id
         if not policy.public and actor.role not in policy.roles:
             raise Forbidden("Your role does not allow this.")
+        if policy.via is Via.BEARER:
+            actor = replace(actor, on_behalf_of=on_behalf.on_behalf_of(request.headers.get(on_behalf.HEADER), actor))
         return _with_request_id(actor)
 
     def _touch(self) -> None:

@@ -9,6 +9,7 @@ import structlog
 from flask import Response, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from booking.edge import quiet
 from booking.edge.flask_app import BookingApp, request_id
 
 CSP = (
@@ -20,6 +21,7 @@ log = structlog.get_logger("booking.requests")
 
 
 def configure_logging() -> None:
+    quiet.configure()
     structlog.configure(
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -46,6 +48,7 @@ def register(app: BookingApp) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "same-origin"
         response.headers["X-Request-ID"] = request_id()
+        request.environ[quiet.ROUTE] = str(request.url_rule or "unmatched")
         if app.settings.cookie_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         if request.endpoint != "static":
@@ -59,7 +62,7 @@ def _log(response: Response) -> None:
     # The route's pattern, not the path: a path can hold a booking reference.
     log.info(
         "request",
-        method=request.method,
+        method=quiet.known(request.method),
         route=str(request.url_rule or "unmatched"),
         status=response.status_code,
         ms=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),

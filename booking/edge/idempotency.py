@@ -7,6 +7,7 @@ Refusals (4xx) are rolled back and so not remembered: nothing happened, and the 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from booking.services.work import Work
 
 HEADER = "Idempotency-Key"
 LONGEST = 128
-KEPT_HEADERS = ("Content-Type", "Location", "ETag")
+ON_BEHALF_OF = "X-On-Behalf-Of"
+KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Content-Disposition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,27 @@ def begin(work: Work, request: Request) -> Pending | None:
 
 
 def _digest(request: Request) -> str:
-    parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
-    return hashlib.sha256("\n".join(parts).encode() + b"\n" + request.get_data(cache=True)).hexdigest()
+    headers = (request.headers.get(name, "") for name in ("If-Match", ON_BEHALF_OF))
+    parts = (request.method, request.full_path, *headers)
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + _body(request)).hexdigest()
+
+
+def _body(request: Request) -> bytes:
+    """What was sent; a form with files by its parts, since what stands between them differs each time."""
+    if request.mimetype != "multipart/form-data":
+        return request.get_data(cache=True)
+    parts = [f"{name}={value}" for name, value in sorted(request.form.items(multi=True))]
+    for name, file in sorted(request.files.items(multi=True), key=lambda item: item[0]):
+        parts.append(f"{name}={file.filename}={hashlib.sha256(file.stream.read()).hexdigest()}")
+        file.stream.seek(0)
+    return "\n".join(parts).encode()
 
 
 def finish(work: Work, pending: Pending, response: Response) -> None:
     """Store the answer beside its effect, encrypted: an access code in it is shown once."""
     headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-    answer = json.dumps({"headers": headers, "body": response.get_data(as_text=True)}).encode()
+    body = base64.b64encode(response.get_data()).decode()  # some answers are PDFs
+    answer = json.dumps({"headers": headers, "body": body}).encode()
     work.session.execute(
         update(IdempotencyRecord)
         .where(IdempotencyRecord.principal == pending.principal, IdempotencyRecord.key == pending.key)
@@ -74,6 +89,6 @@ def finish(work: Work, pending: Pending, response: Response) -> None:
 
 def _replay(work: Work, stored: IdempotencyRecord) -> Response:
     answer: dict[str, Any] = json.loads(work.keys.open(stored.answer)) if stored.answer else {"headers": {}, "body": ""}
-    response = Response(answer["body"], status=stored.status or 200, headers=answer["headers"])
+    response = Response(base64.b64decode(answer["body"]), status=stored.status or 200, headers=answer["headers"])
     response.headers["Idempotency-Replayed"] = "true"
     return response

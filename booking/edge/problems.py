@@ -22,6 +22,7 @@ from booking.domain.errors import (
     TooManyAttempts,
 )
 from booking.edge.flask_app import BookingApp, request_id
+from booking.edge.quiet import place_of
 from booking.services.refusals import translate
 
 log = logging.getLogger("booking.errors")
@@ -79,11 +80,14 @@ def on_booking_error(error: BookingError) -> ResponseReturnValue:
     return _page(error.status, error.message, headers)
 
 
+_LOCATIONS = ("json", "query", "headers", "path", "_schema", "view_args", "form", "files")
+
+
 def _field_errors(messages: Any, path: str = "") -> Iterator[FieldError]:
     """Flatten marshmallow's nested messages to one line per field, with a dotted path."""
     if isinstance(messages, Mapping):
         for key, value in messages.items():
-            step = "" if key in ("json", "query", "headers", "path", "_schema", "view_args") and not path else str(key)
+            step = "" if key in _LOCATIONS and not path else str(key)
             yield from _field_errors(value, ".".join(p for p in (path, step) if p))
     else:
         for message in messages if isinstance(messages, (list, tuple)) else [messages]:
@@ -120,10 +124,7 @@ def on_database_error(error: DBAPIError) -> ResponseReturnValue:
 
 def on_any_error(error: Exception) -> ResponseReturnValue:
     # The exception's text may hold personal data (SQL parameters do), so only its kind and place are logged.
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "?"
+    where = place_of(error.__traceback__)
     log.error("unhandled %s at %s request=%s", type(error).__name__, where, request_id())
     if current_app.config.get("PROPAGATE_EXCEPTIONS") or current_app.config.get("TESTING"):
         raise error

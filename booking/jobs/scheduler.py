@@ -17,6 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from booking.edge.flask_app import BookingApp
 from booking.jobs import tasks
 from booking.jobs.leader import leadership
+from booking.services import waiting
 from booking.services.work import HOME_ZONE
 
 STANDBY_SECONDS = 2.0
@@ -24,8 +25,16 @@ EXPIRE_SECONDS = 30
 DELIVER_SECONDS = 5
 SEAL_SECONDS = 300
 PURGE_SECONDS = 3600
+REMIND_SECONDS = 300
+SCAN_SECONDS = 10
+SWEEP_SECONDS = 3600
 ESCALATE_SECONDS = 600
-Job = tuple[str, Callable[[], None], Any]
+PASS_ON_SECONDS = 10
+WAITING_SECONDS = 30
+REQUESTED_SECONDS = 5
+PREVIEW_SECONDS = 10
+GIVE_BACK_SECONDS = 1800
+Job = tuple[str, Callable[[], object], Any]
 """Name, what to do, when."""
 log = structlog.get_logger("booking.jobs")
 
@@ -80,33 +89,29 @@ class Scheduler:
             scheduler.shutdown(wait=True)
 
     def _jobs(self, over: threading.Event) -> list[Job]:
-        app = self._app
-
-        def expire() -> None:
-            tasks.expire(app)
-
-        def deliver() -> None:
-            tasks.deliver_outbox(app, over)
-
-        def seal() -> None:
-            tasks.seal_audit(app)
-
-        def purge() -> None:
-            tasks.purge(app)
-
-        def escalate() -> None:
-            tasks.escalate(app)
+        app, memory = self._app, waiting.Memory()
 
         def plan() -> None:
             tasks.plan(over)
 
-        jobs: list[Job] = [
-            ("expire", expire, IntervalTrigger(seconds=EXPIRE_SECONDS)),
-            ("deliver", deliver, IntervalTrigger(seconds=DELIVER_SECONDS)),
-            ("seal", seal, IntervalTrigger(seconds=SEAL_SECONDS)),
-            ("purge", purge, IntervalTrigger(seconds=PURGE_SECONDS)),
-            ("escalate", escalate, IntervalTrigger(seconds=ESCALATE_SECONDS)),
+        every: list[tuple[str, Callable[[], object], int]] = [
+            ("expire", lambda: tasks.expire(app), EXPIRE_SECONDS),
+            ("deliver", lambda: tasks.deliver_outbox(app, over), DELIVER_SECONDS),
+            ("seal", lambda: tasks.seal_audit(app), SEAL_SECONDS),
+            ("purge", lambda: tasks.purge(app), PURGE_SECONDS),
+            ("remind", lambda: tasks.remind(app), REMIND_SECONDS),
+            ("scan", lambda: tasks.scan(app), SCAN_SECONDS),
+            ("sweep", lambda: tasks.sweep_attachments(app), SWEEP_SECONDS),
+            ("pass-on", lambda: tasks.pass_on(app), PASS_ON_SECONDS),
+            ("offer-waiting", lambda: tasks.offer_waiting(app, memory, over), WAITING_SECONDS),
+            ("plan-requested", lambda: tasks.plan_requested(app, over), REQUESTED_SECONDS),
+            ("preview-policies", lambda: tasks.preview_policies(app, over), PREVIEW_SECONDS),
+            ("give-back-unusable", lambda: tasks.give_back_unusable(app), GIVE_BACK_SECONDS),
+            ("escalate", lambda: tasks.escalate(app), ESCALATE_SECONDS),
         ]
+        jobs: list[Job] = [(name, job, IntervalTrigger(seconds=seconds)) for name, job, seconds in every]
+        nightly = CronTrigger(hour=3, minute=30, timezone=HOME_ZONE)
+        jobs.append(("check-invariants", lambda: tasks.check_invariants(app), nightly))
         for time in filter(None, app.settings.plan_times.replace(" ", "").split(",")):
             hour, minute = time.split(":")
             jobs.append((f"plan {time}", plan, CronTrigger(hour=hour, minute=minute, timezone=HOME_ZONE)))

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.config import ROOT
+from booking.domain.errors import BookingError
+from booking.domain.words import PlanRunState
 from booking.edge.flask_app import BookingApp
-from booking.messaging import transport
-from booking.services import audit, escalation, housekeeping
+from booking.messaging import ways
+from booking.models import PlanRequest, PlanRun
+from booking.services import (
+    attachment_checks,
+    audit,
+    escalation,
+    failed_messages,
+    freed,
+    housekeeping,
+    invariants,
+    previews,
+    reminders,
+    unusable,
+    waiting,
+)
 from booking.services.delivery import BATCH, deliver
+from booking.services.planning.lock import TAKE_OVER_AFTER
+from booking.services.refusals import translated
 from booking.services.work import SYSTEM, Work
 
 PLAN_GRACE_SECONDS = 10.0
@@ -41,11 +60,30 @@ def deliver_outbox(app: BookingApp, stop: threading.Event | None = None) -> int:
     """Send all that is due; returns how many left."""
     sent = 0
     while stop is None or not stop.is_set():
-        tally = deliver(app.database, transport(app.settings), app.clock, app.settings.public_url)
+        tally = deliver(app.database, ways(app.settings), app.clock, app.settings.public_url)
         sent += tally.sent
-        if tally.sent + tally.retried + tally.failed < BATCH:
+        if tally.total < BATCH:
             break
     return sent
+
+
+def remind(app: BookingApp) -> int:
+    """Write the reminders, warnings and notices that are due; returns how many."""
+    made = 0
+    for write in (reminders.remind, reminders.warn_of_expiry, failed_messages.notify):
+        with app.database.unit_of_work() as session:
+            made += write(_work(app, session))
+    return made
+
+
+def scan(app: BookingApp) -> int:
+    """Have waiting attachments looked into; returns how many were settled."""
+    return attachment_checks.scan_pending(app.database, app.settings, app.keys, app.clock)
+
+
+def sweep_attachments(app: BookingApp) -> int:
+    """Delete stored files that nothing points to; returns how many."""
+    return attachment_checks.sweep(app.database, app.settings)
 
 
 def seal_audit(app: BookingApp) -> None:
@@ -72,13 +110,91 @@ def purge(app: BookingApp) -> int:
         return housekeeping.purge(session, app.clock())
 
 
+def pass_on(app: BookingApp) -> int:
+    """Give each freed place whose turn is over to the next; returns how many were seen to."""
+    done = 0
+    with app.database.unit_of_work(write=False) as session:
+        keys = freed.due(_work(app, session))
+    for key in keys:
+        with _quietly("pass-on-failed"), app.database.unit_of_work() as session:
+            done += freed.pass_on(_work(app, session), key)
+    return done
+
+
+def offer_waiting(app: BookingApp, memory: waiting.Memory, stop: threading.Event | None = None) -> int:
+    """Offer a time to those who wait for one to appear; returns to how many. Cheap while nothing has changed."""
+    offered = 0
+    with app.database.unit_of_work(write=False) as session:
+        keys = waiting.to_look_at(_work(app, session), memory)
+    for key in keys:
+        if stop is not None and stop.is_set():
+            break
+        with _quietly("offer-waiting-failed"), app.database.unit_of_work() as session:
+            offered += waiting.offer_one(_work(app, session), key)
+    return offered
+
+
+@contextlib.contextmanager
+def _quietly(event: str) -> Iterator[None]:
+    """One that is being changed by somebody else is left for the next time; the others go on."""
+    try:
+        with translated():
+            yield
+    except BookingError as error:
+        log.info(event, error=error.code)
+
+
+def _work(app: BookingApp, session: Session) -> Work:
+    return Work(session, SYSTEM, app.clock(), app.settings, app.keys)
+
+
+AFTER_FAILURE = timedelta(minutes=1)
+
+
+def plan_requested(app: BookingApp, stop: threading.Event) -> int | None:
+    """Plan for those for whom a plan was asked for, if any; a minute after a plan that failed, not at once again."""
+    now = app.clock()
+    with app.database.unit_of_work(write=False) as session:
+        if session.scalar(select(PlanRequest.id).where(PlanRequest.done_at.is_(None)).limit(1)) is None:
+            return None
+        newest = session.scalars(select(PlanRun).order_by(PlanRun.id.desc()).limit(1)).first()
+    if newest is not None and newest.state is PlanRunState.RUNNING and newest.heartbeat_at > now - TAKE_OVER_AFTER:
+        return None
+    if newest is not None and newest.state is PlanRunState.FAILED and newest.started_at > now - AFTER_FAILURE:
+        return None
+    return plan(stop, "--requested")
+
+
 def _command() -> list[str]:
     return [sys.executable, "-m", "flask", "--app", "app", "plan"]
 
 
-def plan(stop: threading.Event) -> int | None:
+def plan(stop: threading.Event, *options: str) -> int | None:
     """Plan in a process of its own; ended with us. Returns its exit code, None if it was stopped."""
-    process = subprocess.Popen(_command(), cwd=ROOT)  # noqa: S603
+    return _to_its_end(stop, [*_command(), *options], "plan-failed")
+
+
+def preview_policies(app: BookingApp, stop: threading.Event) -> int | None:
+    """Make the previews that wait, if any, in a process of its own: its exit code, None if there was none."""
+    with app.database.unit_of_work(write=False) as session:
+        if not previews.any_to_do(session, app.clock()):
+            return None
+    return _to_its_end(stop, [*_command()[:-1], "preview-policies"], "preview-failed")
+
+
+def give_back_unusable(app: BookingApp) -> int:
+    """Tell practices of referrals that no service on their shortlist would book; returns how many went back."""
+    with app.database.unit_of_work(write=False) as session:
+        ids = unusable.to_give_back(session, _work(app, session).today)
+    total = 0
+    for first in range(0, len(ids), unusable.BATCH):
+        with app.database.unit_of_work() as session:
+            total += unusable.give_back_these(_work(app, session), ids[first : first + unusable.BATCH])
+    return total
+
+
+def _to_its_end(stop: threading.Event, command: list[str], event: str) -> int | None:
+    process = subprocess.Popen(command, cwd=ROOT)  # noqa: S603
     while process.poll() is None:
         if stop.wait(0.2):
             process.terminate()
@@ -89,5 +205,15 @@ def plan(stop: threading.Event) -> int | None:
                 process.wait()
             return None
     if process.returncode:
-        log.error("plan-failed", code=process.returncode)
+        log.error(event, code=process.returncode)
     return process.returncode
+
+
+def check_invariants(app: BookingApp) -> int:
+    """Check every invariant on the stored data; each fault is an error in the log, by its key. Returns how many."""
+    with app.database.unit_of_work(write=False) as session:
+        found = invariants.faults(session, app.clock())
+    for fault in found:
+        log.error("invariant-broken", check=fault.check, invariant=fault.invariant, where=fault.where, what=fault.what)
+    log.info("invariants-checked", checks=len(invariants.CHECKS), faults=len(found))
+    return len(found)

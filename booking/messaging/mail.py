@@ -1,70 +1,17 @@
-"""How a message leaves: printed, written to a folder, or by SMTP with TLS.
-
-A transport is opened for a batch and sends one message after another. It raises :class:`Undeliverable` where trying
-again is no use, and anything else where it may be.
-"""
+"""E-mail: as a message in the standard form, in a folder, and by SMTP with TLS."""
 
 from __future__ import annotations
 
-import hashlib
 import smtplib
 import ssl
-import sys
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from booking.config import Config, ConfigError
-
-TIMEOUT_SECONDS = 20
-
-
-class Undeliverable(Exception):  # reads better than UndeliverableError
-    """This message can never be delivered to this recipient; the text says why and names nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What leaves. ``key`` is stable for one event, so that the recipient's side knows a repetition."""
-
-    key: str
-    to: str
-    subject: str
-    text: str
-
-    @property
-    def message_id(self) -> str:
-        return f"<{hashlib.sha256(self.key.encode()).hexdigest()[:32]}@choose-and-book>"
-
-
-class Transport(ABC):
-    """Sends messages between ``with`` and its end."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:  # noqa: B027  # most have nothing to close
-        pass
-
-    @abstractmethod
-    def send(self, message: Message) -> None:
-        """Hand the message over; returning means that somebody else now has it."""
-
-
-class Console(Transport):
-    """Prints that a message left, and to whom it is of use: for development."""
-
-    def send(self, message: Message) -> None:
-        print(f"To: {message.to}\nSubject: {message.subject}\n\n{message.text}\n", file=sys.stderr, flush=True)
+from booking.config import ConfigError
+from booking.messaging.base import TIMEOUT_SECONDS, Message, Transport, Undeliverable
 
 
 class Folder(Transport):
@@ -146,13 +93,3 @@ def mail(message: Message, sender: str) -> EmailMessage:
     made["Auto-Submitted"] = "auto-generated"
     made.set_content(message.text)
     return made
-
-
-def transport(config: Config) -> Transport:
-    """The transport that the settings name."""
-    kind, _, rest = config.messages.partition(":")
-    if kind == "file":
-        return Folder(Path(rest), config.mail_from)
-    if kind in ("smtp", "smtps"):
-        return Smtp(config.messages, config.mail_from)
-    return Console()

@@ -18,12 +18,13 @@ from booking.models.directory import (
     Specialty,
 )
 from booking.models.planning import FreedPlace, Offer, PlanPrice, PlanRequest, PlanRun, PolicyPreview, PolicyVersion
-from booking.models.record import AuditEntry, AuditSeal, IdempotencyRecord, OutboxMessage
+from booking.models.record import AccessEntry, AuditEntry, AuditSeal, IdempotencyRecord, OutboxMessage
 from booking.models.referring import ClockEvent, Patient, Referral, ReferralEvent, ReferralService
 from booking.models.slots import Booking, ClinicCancellation, Publication, Slot
 
 __all__ = [
     "AccessCode",
+    "AccessEntry",
     "Account",
     "AccountRole",
     "AdviceMessage",

@@ -34,7 +34,7 @@ class AccessCode(Base):
 
 
 class Account(Base):
-    """A member of staff, or a system client (which has no password, only tokens)."""
+    """A member of staff, or a system client (which has no password, only tokens, and never signs in)."""
 
     __tablename__ = "account"
     id: Mapped[Key]
@@ -42,6 +42,7 @@ class Account(Base):
     name: Mapped[str] = mapped_column(String(200))
     password_hash: Mapped[str | None] = mapped_column(String(200))
     active: Mapped[bool] = mapped_column(default=True)
+    system_client: Mapped[bool] = mapped_column(default=False)
 
 
 class ExternalIdentity(Base):
@@ -62,14 +63,15 @@ class ExternalIdentity(Base):
 
 
 class AccountRole(Base):
-    """A role somebody holds at an organisation; people may hold several."""
+    """A role somebody holds at an organisation, or held: a withdrawn one keeps its row. People may hold several."""
 
     __tablename__ = "account_role"
     __table_args__ = (UniqueConstraint("account_id", "organisation_id", "role"),)
     id: Mapped[Key]
     account_id: Mapped[int] = mapped_column(BigKey, fk("account.id"), index=True)
-    organisation_id: Mapped[int] = mapped_column(BigKey, fk("organisation.id"))
+    organisation_id: Mapped[int] = mapped_column(BigKey, fk("organisation.id"), index=True)
     role: Mapped[Role] = mapped_column(enum(Role))
+    withdrawn_at: Mapped[datetime | None]
 
 
 class AuthSession(Base):

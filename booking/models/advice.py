@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.db import Base
-from booking.domain.words import AdviceState, AttachmentKind, AttachmentState, Priority, Role
+from booking.domain.words import AdviceState, AdviceTurn, AttachmentKind, AttachmentState, Priority, Role
 from booking.models.columns import BigKey, Key, enum, fk
 from booking.models.directory import Organisation, Service
 from booking.models.referring import WORKLIST_WHOLE, OnAWorklist, Patient
@@ -38,6 +38,8 @@ class AdviceRequest(OnAWorklist, Base):
     """The referrer allowed the provider to make a referral of it."""
     state: Mapped[AdviceState] = mapped_column(enum(AdviceState))
     referral_id: Mapped[int | None] = mapped_column(BigKey, fk("referral.id"), unique=True)
+    emptied_at: Mapped[datetime | None]
+    """As a referral's."""
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
 
@@ -56,7 +58,10 @@ class AdviceMessage(Base):
     sequence: Mapped[int]
     author: Mapped[str] = mapped_column(String(200))
     role: Mapped[Role] = mapped_column(enum(Role))
+    on_behalf_of: Mapped[str | None] = mapped_column(String(200))
+    """The clinician an admin wrote for."""
     organisation_id: Mapped[int] = mapped_column(BigKey, fk("organisation.id"))
+    turn: Mapped[AdviceTurn] = mapped_column(enum(AdviceTurn), default=AdviceTurn.QUESTION)
     text: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.db import Base
@@ -124,6 +124,8 @@ class Service(Base):
     indicative_wait_days: Mapped[int | None]
     interpreters: Mapped[bool] = mapped_column(default=True)
     letter_required: Mapped[bool] = mapped_column(default=True)
+    gives_advice: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Takes requests for advice beside referrals; one that is ``ADVICE_ONLY`` takes nothing else."""
     instructions: Mapped[str] = mapped_column(Text, default="")
     telephone: Mapped[str | None] = mapped_column(String(20))
     """For patients; an indirectly bookable service is booked there."""

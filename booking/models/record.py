@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.db import Base
 from booking.domain.words import Channel, Role
-from booking.models.columns import BigKey, Key, enum
+from booking.models.columns import BigKey, Key, enum, fk
 
 
 class AuditEntry(Base):
@@ -25,6 +25,7 @@ class AuditEntry(Base):
     __table_args__ = (
         UniqueConstraint("chain", "sequence"),
         CheckConstraint("sequence >= 1", name="sequence"),
+        Index("ix_audit_entry_organisation", "organisation", "id"),
     )
     id: Mapped[Key]
     chain: Mapped[str] = mapped_column(String(60))
@@ -42,14 +43,41 @@ class AuditEntry(Base):
     hash: Mapped[str] = mapped_column(String(64))
 
 
+class AccessEntry(Base):
+    """Somebody on the staff looked at a patient's record; append-only.
+
+    No chain, so that readers never wait for each other: the seals cover these rows themselves.
+    """
+
+    __tablename__ = "access_entry"
+    __table_args__ = (
+        Index("ix_access_entry_patient", "patient_id", "id"),
+        Index("ix_access_entry_organisation", "organisation", "id"),
+    )
+    id: Mapped[Key]
+    at: Mapped[datetime]
+    patient_id: Mapped[int] = mapped_column(BigKey, fk("patient.id"))
+    referral_id: Mapped[int | None] = mapped_column(BigKey, fk("referral.id"))
+    what: Mapped[str] = mapped_column(String(60))
+    """``patient``, ``referral``, ``attachment 12``, ``summary`` …"""
+    actor: Mapped[str] = mapped_column(String(200))
+    role: Mapped[Role] = mapped_column(enum(Role))
+    organisation: Mapped[str | None] = mapped_column(String(12))
+    on_behalf_of: Mapped[str | None] = mapped_column(String(200))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+
+
 class AuditSeal(Base):
-    """At intervals: a hash over the heads of the chains that grew since the last seal, and over that seal."""
+    """At intervals: a hash over the heads of the chains that grew since the last seal, over what was read
+    since, and over that seal."""
 
     __tablename__ = "audit_seal"
     id: Mapped[Key]
     at: Mapped[datetime]
     up_to_entry: Mapped[int] = mapped_column(BigKey)
     entries: Mapped[int]
+    up_to_access: Mapped[int] = mapped_column(BigKey)
+    accesses: Mapped[int]
     previous_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
 
@@ -64,6 +92,13 @@ class OutboxMessage(Base):
             "next_attempt_at",
             sqlite_where=text("delivered_at IS NULL AND failed_at IS NULL"),
             postgresql_where=text("delivered_at IS NULL AND failed_at IS NULL"),
+        ),
+        Index(
+            "ix_outbox_failed",
+            "referral_id",
+            "id",
+            sqlite_where=text("failed_at IS NOT NULL AND resolved_at IS NULL"),
+            postgresql_where=text("failed_at IS NOT NULL AND resolved_at IS NULL"),
         ),
         CheckConstraint("delivered_at IS NULL OR failed_at IS NULL", name="one_end"),
     )

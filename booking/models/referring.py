@@ -125,6 +125,8 @@ class Referral(OnAWorklist, Base):
     first_in_line_since: Mapped[datetime | None]
     """Set while a provider's cancellation has this patient offered to before all others of equal need."""
     state: Mapped[ReferralState] = mapped_column(enum(ReferralState))
+    emptied_at: Mapped[datetime | None]
+    """When its time of keeping was over and what was said in it was removed; see ``services/retention``."""
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
 

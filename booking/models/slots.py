@@ -141,6 +141,12 @@ class Booking(Base):
             sqlite_where=text("state = 'HELD'"),
             postgresql_where=text("state = 'HELD'"),
         ),
+        Index(
+            "ix_booking_to_come",
+            "starts_at",
+            sqlite_where=text("state = 'BOOKED'"),
+            postgresql_where=text("state = 'BOOKED'"),
+        ),
         Index("ix_booking_patient", "patient_id", "starts_at"),
         Index("ix_booking_referral", "referral_id"),
         CheckConstraint("place >= 1", name="place"),

@@ -15,7 +15,7 @@ from booking.domain.ids import new_booking_reference
 from booking.domain.referral import Action, next_state
 from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, BookingState, HoldKind, OfferState, Role
 from booking.models import Booking, Referral, ReferralService, Service, ServicePriority, Slot
-from booking.services import outbox, places
+from booking.services import freed, outbox, places
 from booking.services.directory import booking_rules
 from booking.services.referrals import lock_referral, must_be_responsible, own_referral
 from booking.services.refusals import translated
@@ -160,6 +160,7 @@ def book(work: Work, ubrn: str, choice: Choice) -> Booking:
         {"ubrn": referral.ubrn, "reference": booked.reference},
         referral_id=referral.id,
     )
+    freed.settle(work, referral)
     with translated():
         work.session.flush()
     return booked
@@ -185,9 +186,9 @@ def move(work: Work, reference: str, choice: Choice) -> Booking:
 
     By the patient, or the practice for them: a confirmed booking never moves without its patient.
     """
-    booked, referral = _lock_own_booking(work, reference)
+    booked, referral = lock_own_booking(work, reference)
     permit(work, referral, Action.MOVE_APPOINTMENT)
-    _must_be_ahead(work, booked)
+    must_be_ahead(work, booked)
     if choice.slot_id == booked.slot_id:
         raise Conflict("The appointment is at that time already.", code="SAME_SLOT")
     slots = {slot_id: places.lock_slot(work, slot_id) for slot_id in sorted((booked.slot_id, choice.slot_id))}
@@ -205,12 +206,14 @@ def move(work: Work, reference: str, choice: Choice) -> Booking:
         work, "appointment-changed", f"booking:{made.reference}:booked",
         {"ubrn": referral.ubrn, "reference": made.reference}, referral_id=referral.id,
     )  # fmt: skip
+    freed.settle(work, referral)
+    freed.freed(work, booked.slot_id)
     with translated():
         work.session.flush()
     return made
 
 
-def _lock_own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
+def lock_own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
     """A live booking of the actor's and its referral, locked, as they are now."""
     booked, seen = own_booking(work, reference)
     referral = lock_referral(work, seen.ubrn)
@@ -218,7 +221,7 @@ def _lock_own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
     return booked, referral
 
 
-def _must_be_ahead(work: Work, booked: Booking) -> None:
+def must_be_ahead(work: Work, booked: Booking) -> None:
     if booked.state is not BookingState.BOOKED:
         raise NotFound("That booking was cancelled before.")
     if booked.starts_at <= work.now:
@@ -257,10 +260,10 @@ def own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
 
 def cancel_booking(work: Work, reference: str, *, reason: str, comment: str | None) -> Booking:
     """The patient (or the practice for them) gives the place back and may choose again (domain rule 8)."""
-    booked, referral = _lock_own_booking(work, reference)
+    booked, referral = lock_own_booking(work, reference)
     why = Why(reason, comment)
     next_state(referral.state, Action.CANCEL_APPOINTMENT_BY_PATIENT)
-    _must_be_ahead(work, booked)
+    must_be_ahead(work, booked)
     permit(work, referral, Action.CANCEL_APPOINTMENT_BY_PATIENT, why)
     booked.state, booked.released_at = BookingState.CANCELLED, work.now
     booked.reason_code, booked.comment = reason, comment
@@ -279,4 +282,5 @@ def cancel_booking(work: Work, reference: str, *, reason: str, comment: str | No
         referral_id=referral.id,
     )
     work.session.flush()
+    freed.freed(work, booked.slot_id)
     return booked

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from booking.domain.words import BookingState, OfferState
+from booking.domain.words import BookingState, HoldKind, OfferState
 from booking.models import Booking, IdempotencyRecord, Offer, SignInAttempt
 
 BATCH = 1000
 KEEP_ANSWERS = timedelta(hours=24)
 KEEP_ATTEMPTS = timedelta(hours=24)
+KEEP_FREED = timedelta(minutes=5)
 _QUIETLY = {"synchronize_session": False}
 
 
 def expire_holds(session: Session, now: datetime) -> int:
     """Free the places of holds whose time is over, a batch at most; returns how many.
 
-    A hold that somebody is turning into a booking at this moment is skipped: they were in time.
+    A hold that somebody is turning into a booking at this moment is skipped: they were in time. A place somebody
+    gave back is left for a while to the job that passes it on to the next in turn.
     """
     due = (
         select(Booking.id)
-        .where(Booking.state == BookingState.HELD, Booking.held_until <= now)
+        .where(
+            Booking.state == BookingState.HELD,
+            Booking.held_until <= now,
+            or_(Booking.hold_kind != HoldKind.FREED, Booking.held_until <= now - KEEP_FREED),
+        )
         .order_by(Booking.id)
         .limit(BATCH)
         .with_for_update(skip_locked=True)

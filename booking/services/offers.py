@@ -6,10 +6,11 @@ slots of their shortlist, cheapest first by the last plan's prices, the first of
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from collections.abc import Mapping, Set
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import aliased, joinedload
 
 from booking.domain.eligibility import Window
@@ -29,6 +30,10 @@ from booking.services.work import HOME_ZONE, Work
 
 PER_SERVICE = 30
 """How many of a service's earliest free slots are looked at when one patient is served."""
+
+PER_DAY = 1000
+"""More slots than a service has on one day."""
+MOST_RANKS = 20
 
 _DETAIL = (
     joinedload(Offer.slot).joinedload(Slot.site),
@@ -80,8 +85,11 @@ def ensure_offers(work: Work, referral: Referral) -> list[Offer]:
 
 
 def propose_now(work: Work, referral: Referral) -> list[Offer]:
-    """Offer the referral what is free at this moment: the best is held, the others differ from it."""
-    places.close_offers(work, referral.id, OfferState.SUPERSEDED)
+    """Offer the referral what is free at this moment: the best is held, the others differ from it.
+
+    An offer of a place somebody gave back stays beside them: it is kept on terms of its own.
+    """
+    kept = _close_all_but_freed(work, referral)
     policy = current_policy(work.session, work.today)
     slots = _suitable(work, referral)
     prices = last_prices(work.session, {slot.service_id for slot in slots.values()})
@@ -100,7 +108,7 @@ def propose_now(work: Work, referral: Referral) -> list[Offer]:
         except SlotNotAvailable:
             candidates.remove(first)  # somebody was quicker: the next best
             continue
-        _write(work, referral, chosen, candidates, ends)
+        _write(work, referral, chosen, candidates, ends, kept)
         return open_offers(work, referral)
     return []
 
@@ -111,8 +119,67 @@ def _closes(slot: Slot, window: Window | None, until: datetime) -> datetime:
     return min(until, slot.starts_at, datetime.combine(first_day_too_late, time(), HOME_ZONE))
 
 
+def _close_all_but_freed(work: Work, referral: Referral) -> set[int]:
+    """Ranks of the open offers that stay."""
+    freed = select(Booking.slot_id).where(
+        Booking.referral_id == referral.id, Booking.state == BookingState.HELD, Booking.hold_kind == HoldKind.FREED,
+        Booking.held_until > work.now,
+    )  # fmt: skip
+    mine = (Offer.referral_id == referral.id, Offer.state == OfferState.OPEN)
+    work.session.execute(
+        update(Offer)
+        .where(*mine, or_(Offer.slot_id.not_in(freed), Offer.guaranteed))
+        .values(state=OfferState.SUPERSEDED)
+        .execution_options(synchronize_session="fetch")
+    )
+    return set(work.session.scalars(select(Offer.rank).where(*mine)))
+
+
+def add_offer(work: Work, referral: Referral, slot: Slot, until: datetime) -> Offer:
+    """One more offer, of a slot held for the locked referral (loaded with detail): the guaranteed one if it has none.
+
+    An older guaranteed offer whose time is not kept any more makes room.
+    """
+    standing = {offer.rank for offer in open_offers(work, referral) if offer.guaranteed or offer.rank > 1}
+    guaranteed = 1 not in standing
+    if guaranteed:
+        work.session.execute(
+            update(Offer)
+            .where(Offer.referral_id == referral.id, Offer.state == OfferState.OPEN, Offer.rank == 1)
+            .values(state=OfferState.SUPERSEDED)
+            .execution_options(synchronize_session="fetch")
+        )
+    taken = set(
+        work.session.scalars(select(Offer.rank).where(Offer.referral_id == referral.id, Offer.state == OfferState.OPEN))
+    )
+    rank = next(rank for rank in range(1, MOST_RANKS + 1) if rank not in taken and (rank > 1 or guaranteed))
+    candidate = _candidate(work, slot, referral, Prices())
+    said = words(candidate, guaranteed=True, nearest_km=None, earliest=date.min, due=referral.due_date, day=work.today)
+    made = Offer(
+        referral_id=referral.id, slot_id=slot.id, rank=rank, guaranteed=guaranteed, state=OfferState.OPEN,
+        reasons={"words": said}, created_at=work.now, expires_at=until,
+    )  # fmt: skip
+    work.session.add(made)
+    work.session.flush()
+    return made
+
+
+def suits(work: Work, referral: Referral, slot: Slot) -> bool:
+    """Whether the slot is free and one that the referral (loaded with detail) could be offered now."""
+    day = SlotSearch(
+        service_ids=(slot.service_id,), first_date=slot.local_date, last_date=slot.local_date, limit=PER_DAY
+    )
+    return slot.id in _fitting(work, referral, {slot.service_id: day})
+
+
 def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
     """Free slots near in time at each shortlisted service that meet the patient's needs and times."""
+    services = [service.id for service, _ in usable_services(referral)]
+    return _fitting(work, referral, {key: SlotSearch(service_ids=(key,), limit=PER_SERVICE) for key in services})
+
+
+def _fitting(work: Work, referral: Referral, searches: Mapping[int, SlotSearch]) -> dict[int, Slot]:
+    """What each service's search finds that meets the patient's needs and times."""
     patient = referral.patient
     needs = patient_needs(
         step_free=patient.step_free, interpreter=patient.interpreter_language is not None,
@@ -121,7 +188,9 @@ def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
     given_up, busy = _given_up(work, referral), _busy(work, referral)
     found: dict[int, Slot] = {}
     for service, _ in usable_services(referral):
-        for slot in free_slots(work, referral, SlotSearch(service_ids=(service.id,), limit=PER_SERVICE)):
+        if service.id not in searches:
+            continue
+        for slot in free_slots(work, referral, searches[service.id]):
             offers = slot_offers(
                 site_step_free=slot.site.step_free, interpreters=service.interpreters,
                 practitioner_sex=slot.practitioner.sex if slot.practitioner else None, mode=slot.mode,
@@ -136,9 +205,13 @@ def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
 
 
 def _given_up(work: Work, referral: Referral) -> set[int]:
-    """Slots the patient cancelled for this referral: offering them again would be deaf."""
+    """Slots the patient cancelled or declined for this referral: offering them again would be deaf."""
     cancelled = (Booking.referral_id == referral.id, Booking.state == BookingState.CANCELLED)
-    return set(work.session.scalars(select(Booking.slot_id).where(*cancelled)))
+    declined = (Offer.referral_id == referral.id, Offer.state == OfferState.DECLINED)
+    return {
+        *work.session.scalars(select(Booking.slot_id).where(*cancelled)),
+        *work.session.scalars(select(Offer.slot_id).where(*declined)),
+    }
 
 
 def _busy(work: Work, referral: Referral) -> list[tuple[datetime, datetime]]:
@@ -192,9 +265,11 @@ def _write(
     chosen: list[Candidate],
     seen: list[Candidate],
     ends: dict[int, datetime],
+    taken_ranks: Set[int],
 ) -> None:
+    ranks = [rank for rank in range(1, MOST_RANKS + 1) if rank not in taken_ranks]
     distances = [c.distance_km for c in seen if c.distance_km is not None]
-    for rank, candidate in enumerate(chosen, 1):
+    for rank, candidate in zip(ranks, chosen, strict=False):
         said = words(
             candidate, guaranteed=rank == 1, nearest_km=min(distances, default=None), earliest=min(c.day for c in seen),
             due=referral.due_date, day=work.today,

@@ -12,7 +12,7 @@ from booking.domain.geo import KM_PER_MILE
 from booking.domain.ids import parse_nhs_number
 from booking.domain.words import Sex
 from booking.models import Patient, Postcode
-from booking.services import audit
+from booking.services import access_log, audit
 from booking.services.directory import tidy_postcode
 from booking.services.work import Work
 
@@ -96,6 +96,7 @@ def own_patient(work: Work, patient_id: int, *, lock: bool = False) -> Patient:
     found = work.session.scalars(query.with_for_update() if lock else query).first()
     if found is None:
         raise NotFound("There is no such patient at your practice.")
+    access_log.note(work, "patient", patient_id=found.id)
     return found
 
 
@@ -105,4 +106,5 @@ def patient_by_nhs_number(work: Work, text: str) -> Patient:
     found = work.session.scalars(query).first()
     if found is None:
         raise NotFound("There is no such patient at your practice.")
+    access_log.note(work, "patient", patient_id=found.id)
     return found

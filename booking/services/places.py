@@ -139,3 +139,11 @@ def keeps_place_at(work: Work, referral: Referral, service_id: int) -> bool:
         )
     )  # fmt: skip
     return work.session.scalar(query.limit(1)) is not None
+
+
+def booked_ahead(work: Work, referral: Referral) -> list[int]:
+    """Slots to come that the referral is booked on."""
+    query = select(Booking.slot_id).where(
+        Booking.referral_id == referral.id, Booking.state == BookingState.BOOKED, Booking.starts_at > work.now
+    )
+    return list(work.session.scalars(query))

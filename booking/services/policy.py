@@ -1,45 +1,106 @@
-"""The policy in force on a day: dated, numbered, never overwritten."""
+"""The policy in force on a day: dated, numbered, explained, never overwritten; a revert is a version of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from booking.domain.errors import Invalid, NotFound, StaleVersion
 from booking.domain.policy import BookingPolicy
+from booking.domain.policy_changes import Change, changes
 from booking.models import PolicyVersion
 from booking.services import audit
+from booking.services.refusals import translated
 from booking.services.work import Work
 
 
-def current_policy(session: Session, on: date) -> BookingPolicy:
-    """The newest version effective on that day; the published defaults (version 0) where there is none."""
-    row = session.scalars(
+def current_version(session: Session, on: date) -> PolicyVersion | None:
+    """The version effective on that day: of the latest date, and of these the highest number."""
+    return session.scalars(
         select(PolicyVersion)
         .where(PolicyVersion.effective_from <= on)
         .order_by(PolicyVersion.effective_from.desc(), PolicyVersion.version.desc())
         .limit(1)
     ).first()
+
+
+def current_policy(session: Session, on: date) -> BookingPolicy:
+    """The newest version effective on that day; the published defaults (version 0) where there is none."""
+    row = current_version(session, on)
     return BookingPolicy.from_document(row.body, row.version) if row else BookingPolicy()
 
 
-def publish_policy(work: Work, body: dict[str, Any], *, effective_from: date, explanation: str) -> PolicyVersion:
-    """Add a version. The document is checked whole before anything is stored."""
+def newest_number(session: Session) -> int:
+    """The highest version there is, effective or not; 0 where none was published."""
+    return session.scalar(select(func.max(PolicyVersion.version))) or 0
+
+
+def versions(session: Session) -> list[PolicyVersion]:
+    """Every version, the newest first."""
+    return list(session.scalars(select(PolicyVersion).order_by(PolicyVersion.version.desc())))
+
+
+def one_version(session: Session, number: int) -> PolicyVersion:
+    found = session.scalars(select(PolicyVersion).where(PolicyVersion.version == number)).first()
+    if found is None:
+        raise NotFound("There is no such version of the policy.")
+    return found
+
+
+def policy_of_version(session: Session, number: int) -> BookingPolicy:
+    """The policy of a version; of 0 the published defaults."""
+    return BookingPolicy.from_document(one_version(session, number).body, number) if number else BookingPolicy()
+
+
+def difference(session: Session, before: int, after: int) -> list[Change]:
+    """In what version ``after`` differs from ``before``; 0 stands for the defaults."""
+    return changes(policy_of_version(session, before), policy_of_version(session, after))
+
+
+def publish_policy(
+    work: Work,
+    body: Mapping[str, Any],
+    *,
+    effective_from: date,
+    explanation: str,
+    newest: int | None = None,
+    reverts_to: int | None = None,
+) -> PolicyVersion:
+    """Add a version. The document is checked whole before anything is stored.
+
+    ``newest`` is the highest version the author knew of: :class:`StaleVersion` where there is another by now.
+    """
     BookingPolicy.from_document(body, 0)
-    version = (work.session.scalar(select(func.max(PolicyVersion.version))) or 0) + 1
+    if effective_from < work.today:
+        raise Invalid.field("effective_from", "DATES", "A policy takes effect today or later.")
+    if not explanation.strip():
+        raise Invalid.field("explanation", "REQUIRED", "Say why: whoever reads it later wants to know.")
+    version = newest_number(work.session)
+    if newest is not None and newest != version:
+        raise StaleVersion("Another version was published since you read the policy. Read it again and repeat.")
     row = PolicyVersion(
-        version=version,
-        effective_from=effective_from,
-        body=body,
-        explanation=explanation,
-        created_at=work.now,
-        created_by=work.actor.name,
-    )
+        version=version + 1, effective_from=effective_from, body=dict(body), explanation=explanation.strip(),
+        reverts_to=reverts_to, created_at=work.now, created_by=work.actor.name,
+    )  # fmt: skip
     work.session.add(row)
+    with translated():
+        work.session.flush()
+    action = "policy.publish" if reverts_to is None else "policy.revert"
+    after = {"effective_from": effective_from.isoformat(), "body": row.body, "explanation": row.explanation}
+    audit.record(work, f"policy:{row.version}", action, after={**after, "reverts_to": reverts_to})
     work.session.flush()
-    audit.record(
-        work, f"policy:{version}", "policy.publish", after={"effective_from": effective_from.isoformat(), "body": body}
-    )
     return row
+
+
+def revert_policy(
+    work: Work, number: int, *, effective_from: date, explanation: str, newest: int | None = None
+) -> PolicyVersion:
+    """Bring an earlier version back, as a new one with its body; 0 brings the defaults back."""
+    body = one_version(work.session, number).body if number else {}
+    return publish_policy(
+        work, body, effective_from=effective_from, explanation=explanation, newest=newest, reverts_to=number
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import ColumnElement, Select, or_, select
@@ -25,7 +25,7 @@ from booking.models import (
     Slot,
     Specialty,
 )
-from booking.services import access, audit, outbox, places
+from booking.services import access, access_log, audit, freed, outbox, places
 from booking.services.directory import LOADED
 from booking.services.patients import own_patient
 from booking.services.policy import current_policy
@@ -65,15 +65,17 @@ def create_referral(work: Work, new: NewReferral) -> tuple[Referral, str]:
         raise Invalid.field("patient_id", "NO_PRACTICE", "A patient with no registered practice can't be referred.")
     practice = work.session.get_one(Organisation, patient.practice_id)
     referrer = _referrer(work, new.referrer)
+    if work.actor.role is Role.REFERRING_ADMIN and work.actor.on_behalf_of is None:
+        work = replace(work, actor=replace(work.actor, on_behalf_of=referrer))
     _check_specialty(work, new.specialty, new.clinic_type)
     practitioner = _named_practitioner(work, new.named_practitioner)
     services = check_shortlist(
         work, new.shortlist, practice=practice, patient=patient, specialty=new.specialty, clinic_type=new.clinic_type,
-        priority=new.priority,
+        priority=new.priority, named=practitioner.id if practitioner else None,
     )  # fmt: skip
     start = clock_start(new.rtt_clock_start, today=work.today)
     referral = Referral(
-        ubrn=_fresh_ubrn(work),
+        ubrn=fresh_ubrn(work),
         patient_id=patient.id,
         practice_id=practice.id,
         referrer=referrer,
@@ -119,7 +121,7 @@ def issue(work: Work, referral: Referral, services: Sequence[Service]) -> tuple[
     return own_referral(work, referral.ubrn), code
 
 
-def _fresh_ubrn(work: Work) -> str:
+def fresh_ubrn(work: Work) -> str:
     # Twelve digits at random: a clash among a hundred million referrals has odds of one in 9,000, and the
     # unique constraint refuses it all the same.
     while True:
@@ -209,6 +211,7 @@ def own_referral(work: Work, ubrn: str) -> Referral:
     found = work.session.scalars(query.execution_options(populate_existing=True)).unique().first()
     if found is None:
         raise NotFound("There is no such referral, or it is not yours.")
+    access_log.note(work, "referral", patient_id=found.patient_id, referral_id=found.id)
     return found
 
 
@@ -244,8 +247,12 @@ def cancel_referral(work: Work, ubrn: str, *, reason: str, comment: str | None, 
     referral = lock_referral(work, ubrn, version=version)
     why = Why(reason, comment)
     permit(work, referral, Action.CANCEL_REFERRAL, why)
+    given_back = places.booked_ahead(work, referral)
     released = places.release_everything(work, referral, reason_code=reason)
     transition(work, referral, Action.CANCEL_REFERRAL, why, detail={"released": released})
+    freed.settle(work, referral)
+    for slot_id in given_back:
+        freed.freed(work, slot_id)
     outbox.enqueue(
         work,
         "referral-cancelled",

@@ -34,6 +34,9 @@ _SQLITE_UNIQUE = {
     "referral_event.referral_id, referral_event.sequence": "uq_referral_event_referral_id_sequence",
     "access_code.referral_id": "uq_access_code_live",
     "account.username": "uq_account_username",
+    "external_identity.issuer, external_identity.subject": "uq_external_identity_issuer_subject",
+    "service.organisation_id, service.name": "uq_service_organisation_id_name",
+    "policy_version.version": "uq_policy_version_version",
 }
 _BEING_CHANGED = {
     "uq_booking_live_hold",
@@ -42,6 +45,8 @@ _BEING_CHANGED = {
     "uq_referral_event_referral_id_sequence",
     "uq_access_code_live",
     "uq_referral_ubrn",
+    "uq_external_identity_issuer_subject",
+    "uq_policy_version_version",
 }
 _LOCK_STATES = {"55P03", "40P01", "40001"}  # lock not available, deadlock, serialisation
 
@@ -88,6 +93,8 @@ def _refused(constraint: str) -> BookingError | None:
             return Conflict("A patient with this NHS number is registered already.", code="PATIENT_EXISTS")
         case "uq_account_username":
             return Conflict("There is an account of this name already.", code="ACCOUNT_EXISTS")
+        case "uq_service_organisation_id_name":
+            return Conflict("The provider has a service of this name already.", code="NAME_TAKEN")
         case name if name in _BEING_CHANGED:
             return BeingChanged("This is being changed by somebody else at the moment. Please try again.")
     return None

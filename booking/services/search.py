@@ -9,9 +9,18 @@ from sqlalchemy import or_, select
 
 from booking.domain.errors import FieldError, Invalid
 from booking.domain.geo import KM_PER_MILE, distance_km
-from booking.domain.words import Priority, Sex
-from booking.models import ClinicType, Organisation, Service, ServiceClinicType, ServicePriority, Specialty
+from booking.domain.words import BookingMode, Priority, Sex
+from booking.models import (
+    ClinicType,
+    Organisation,
+    Practitioner,
+    Service,
+    ServiceClinicType,
+    ServicePriority,
+    Specialty,
+)
 from booking.services.directory import LOADED, locate, visible_to
+from booking.services.shortlists import offers_by_name
 from booking.services.work import Work
 
 
@@ -25,6 +34,10 @@ class ServiceSearch:
     specialty: str | None
     clinic_type: str | None = None
     term: str | None = None
+    practitioner: str | None = None
+    """The registration of a clinician whom the patient is to be referred to by name."""
+    advice: bool = False
+    """Only services that take requests for advice."""
     priority: Priority = Priority.ROUTINE
     age: int | None = None
     sex: Sex | None = None
@@ -48,8 +61,9 @@ def check(search: ServiceSearch) -> None:
     faults: list[FieldError] = []
     if search.clinic_type and not search.specialty:
         faults.append(FieldError("specialty", "REQUIRED", "A clinic type needs its specialty."))
-    elif not search.specialty and not search.term:
-        faults.append(FieldError("specialty", "REQUIRED", "Give a specialty (and clinic type), or a clinical term."))
+    elif not search.specialty and not search.term and not search.practitioner:
+        words = "Give a specialty (and clinic type), a clinical term, or a named clinician."
+        faults.append(FieldError("specialty", "REQUIRED", words))
     located = bool(search.postcode) or search.latitude is not None
     if search.within_miles is not None and not located:
         faults.append(
@@ -105,6 +119,10 @@ def find_services(work: Work, search: ServiceSearch, practice: Organisation | No
             .where(ClinicType.name.ilike(like))
         )
         query = query.where(or_(Service.name.ilike(like), Service.specialty_code.in_(named), Service.id.in_(clinics)))
+    if search.practitioner:
+        query = query.where(offers_by_name(_practitioner(work, search.practitioner)))
+    if search.advice:
+        query = query.where(or_(Service.gives_advice, Service.booking_mode == BookingMode.ADVICE_ONLY))
     if search.age is not None:
         query = query.where(Service.min_age <= search.age, Service.max_age >= search.age)
     if search.sex is not None:
@@ -118,6 +136,14 @@ def find_services(work: Work, search: ServiceSearch, practice: Organisation | No
         limit = search.within_miles * KM_PER_MILE
         found = [one for one in found if one.distance_km is not None and one.distance_km <= limit]
     return sorted(found, key=lambda one: _order(one, search.sort))[: search.limit]
+
+
+def _practitioner(work: Work, identifier: str) -> int:
+    found = work.session.scalar(select(Practitioner.id).where(Practitioner.identifier == identifier.strip().upper()))
+    if found is None:
+        words = f"No clinician has the identifier {identifier!r}."
+        raise Invalid.field("practitioner", "PRACTITIONER_UNKNOWN", words)
+    return found
 
 
 def _place(work: Work, search: ServiceSearch) -> tuple[float, float] | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import ColumnElement, and_, or_, select
+
 from booking.domain.eligibility import why_service_not
 from booking.domain.errors import FieldError, Invalid
 from booking.domain.words import BookingMode, Priority
-from booking.models import Organisation, Patient, Service
+from booking.models import Organisation, Patient, Practitioner, Service, ServicePractitioner
 from booking.services.directory import rules_of, services_by_id, visible_ids
 from booking.services.work import Work
 
@@ -23,10 +25,12 @@ def check_shortlist(
     specialty: str,
     clinic_type: str | None,
     priority: Priority,
+    named: int | None = None,
 ) -> list[Service]:
     """The services in their order, if the referral may use each; else :class:`Invalid`, every fault named.
 
-    A triage service stands alone: its clinician decides before anybody books.
+    A triage service stands alone: its clinician decides before anybody books. ``named`` is the clinician the
+    patient is referred to by name, who must be offered at each.
     """
     if not 1 <= len(ids) <= LONGEST_SHORTLIST:
         raise Invalid.field("shortlist", "SHORTLIST_LENGTH", f"A shortlist has 1 to {LONGEST_SHORTLIST} services.")
@@ -47,9 +51,38 @@ def check_shortlist(
         ) or _why_mode_not(service, len(ids))  # fmt: skip
         if why is not None:
             faults.append(FieldError(f"shortlist.{place}", why[0], f"{service.name} {why[1]}."))
+    if named is not None:
+        faults += _not_offered_by_name(work, named, list(services.values()))
     if faults:
         raise Invalid(*faults)
     return [services[service_id] for service_id in ids]
+
+
+def _not_offered_by_name(work: Work, practitioner_id: int, services: Sequence[Service]) -> list[FieldError]:
+    ids = select(Service.id).where(Service.id.in_([service.id for service in services]))
+    offered = set(work.session.scalars(ids.where(offers_by_name(practitioner_id))))
+    words = "This clinician is not offered by name at {name}."
+    return [
+        FieldError("named_practitioner", "NOT_OFFERED_BY_NAME", words.format(name=service.name))
+        for service in services
+        if service.id not in offered
+    ]
+
+
+def offers_by_name(practitioner_id: int) -> ColumnElement[bool]:
+    """SQL: patients may be referred to the clinician at the service (of the enclosing query).
+
+    A service that names nobody takes referrals to any clinician of its provider.
+    """
+    named = select(ServicePractitioner.service_id).where(ServicePractitioner.service_id == Service.id)
+    colleague = select(Practitioner.id).where(
+        Practitioner.id == practitioner_id, Practitioner.organisation_id == Service.organisation_id
+    )
+    listed = named.where(ServicePractitioner.practitioner_id == practitioner_id)
+    return or_(
+        listed.correlate(Service).exists(),
+        and_(~named.correlate(Service).exists(), colleague.correlate(Service).exists()),
+    )
 
 
 def _why_mode_not(service: Service, length: int) -> tuple[str, str] | None:

@@ -1,4 +1,7 @@
-"""Signing in and out: patients by UBRN, access code and date of birth; staff by password; systems by token."""
+"""Signing in and out: patients by UBRN, access code and date of birth; staff by password; systems by token.
+
+Signing in with an OpenID provider is in :mod:`booking.services.identity`; it ends here too, in :func:`open_session`.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ class SignedIn:
     token: str
     expires_at: datetime
     role: Role
+    session_id: int
 
 
 def throttle_keys(keys: Keys, name: str, address: str) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -80,7 +84,7 @@ def patient_sign_in(work: Work, ubrn: str, access_code: str, date_of_birth: date
     code_fits = access.matches(work, row.id if row else 0, digits, access_code)
     if row is None or not code_fits or row.date_of_birth != date_of_birth or row.state is ReferralState.DRAFT:
         raise NotSignedIn(WRONG, code="WRONG_DETAILS")
-    return _open(work, referral_id=row.id, role=Role.PATIENT)
+    return open_session(work, referral_id=row.id, role=Role.PATIENT)
 
 
 def staff_sign_in(work: Work, username: str, password: str, role_id: int | None = None) -> SignedIn:
@@ -89,48 +93,58 @@ def staff_sign_in(work: Work, username: str, password: str, role_id: int | None 
     fits = password_matches(account.password_hash if account else None, password)
     if account is None or not fits or not account.active:
         raise NotSignedIn(WRONG_STAFF, code="WRONG_DETAILS")
-    roles = list(
-        work.session.scalars(select(AccountRole).where(AccountRole.account_id == account.id).order_by(AccountRole.id))
-    )
-    chosen = next((r for r in roles if role_id is None or r.id == role_id), None)
+    chosen = next((r for r in live_roles(work.session, account.id) if role_id is None or r.id == role_id), None)
     if chosen is None:
         raise NotSignedIn(WRONG_STAFF, code="WRONG_DETAILS")
-    return _open(work, account_role_id=chosen.id, role=chosen.role)
+    return open_session(work, account_role_id=chosen.id, role=chosen.role)
 
 
-def _open(work: Work, *, role: Role, referral_id: int | None = None, account_role_id: int | None = None) -> SignedIn:
+def live_roles(session: Session, account_id: int) -> list[AccountRole]:
+    """The roles somebody holds now, oldest first."""
+    query = select(AccountRole).where(AccountRole.account_id == account_id, AccountRole.withdrawn_at.is_(None))
+    return list(session.scalars(query.order_by(AccountRole.id)))
+
+
+def open_session(
+    work: Work,
+    *,
+    role: Role,
+    referral_id: int | None = None,
+    account_role_id: int | None = None,
+    patient_id: int | None = None,
+) -> SignedIn:
+    """A new session with a token that nobody had before: for a role of staff, or a patient's referral."""
     token, expires = new_token(), work.now + ABSOLUTE
-    work.session.add(
-        AuthSession(
-            token_hash=work.keys.hash("session", token),
-            referral_id=referral_id,
-            account_role_id=account_role_id,
-            created_at=work.now,
-            last_seen_at=work.now,
-            expires_at=expires,
-            idle_minutes=work.config.session_minutes,
-        )
+    made = AuthSession(
+        token_hash=work.keys.hash("session", token),
+        referral_id=referral_id,
+        account_role_id=account_role_id,
+        patient_id=patient_id,
+        created_at=work.now,
+        last_seen_at=work.now,
+        expires_at=expires,
+        idle_minutes=work.config.session_minutes,
     )
+    work.session.add(made)
     work.session.flush()
-    return SignedIn(token, expires, role)
+    return SignedIn(token, expires, role, made.id)
 
 
 def system_token(work: Work, account_role_id: int, *, days: int) -> SignedIn:
     """A token for a system client: shown once, no idle limit, revocable."""
     token, expires = new_token(), work.now + timedelta(days=days)
     role = work.session.get_one(AccountRole, account_role_id).role
-    work.session.add(
-        AuthSession(
-            token_hash=work.keys.hash("session", token),
-            account_role_id=account_role_id,
-            created_at=work.now,
-            last_seen_at=work.now,
-            expires_at=expires,
-            idle_minutes=None,
-        )
+    made = AuthSession(
+        token_hash=work.keys.hash("session", token),
+        account_role_id=account_role_id,
+        created_at=work.now,
+        last_seen_at=work.now,
+        expires_at=expires,
+        idle_minutes=None,
     )
+    work.session.add(made)
     work.session.flush()
-    return SignedIn(token, expires, role)
+    return SignedIn(token, expires, role, made.id)
 
 
 _SESSION = (
@@ -138,6 +152,7 @@ _SESSION = (
         AuthSession,
         AccountRole.role,
         AccountRole.organisation_id,
+        AccountRole.withdrawn_at,
         Account.id.label("account_id"),
         Account.name,
         Account.active,
@@ -165,9 +180,14 @@ def actor_for(session: Session, keys: Keys, token: str, now: datetime) -> Actor 
         return None
     if found.referral_id is not None:
         return Actor(
-            "patient", Role.PATIENT, referral_id=found.referral_id, session_id=found.id, last_seen_at=found.last_seen_at
+            "patient",
+            Role.PATIENT,
+            referral_id=found.referral_id,
+            session_id=found.id,
+            last_seen_at=found.last_seen_at,
+            patient_id=found.patient_id,
         )
-    if not row.active:
+    if not row.active or row.withdrawn_at is not None:
         return None
     return Actor(
         row.name,

@@ -35,6 +35,7 @@ from booking.domain.words import BookingState, SlotStatus
 from booking.models import Booking, Service, Slot
 from booking.services.places import occupying
 from booking.services.refusals import translated
+from booking.services.slot_endings import end_holds, request_plan
 from booking.services.work import Work
 
 SET_SIZE = 2000
@@ -316,19 +317,26 @@ def occupied(work: Work, ids: Iterable[int]) -> dict[int, BookingState]:
 
 
 def withdraw(work: Work, publication_id: int, ids: Iterable[int]) -> list[Outcome]:
-    """Take slots off: the free ones WITHDRAWN, those with somebody on them CLOSED and reported as such."""
+    """Take slots off: the booked ones are CLOSED and their appointments stand, all others are WITHDRAWN.
+
+    Whoever one of them was only kept for is told, and a plan for them is asked for.
+    """
     wanted = sorted(ids)
     done: list[Outcome] = []
+    to_offer_again: set[int] = set()
     for first in range(0, len(wanted), SET_SIZE):
         rows = lock_slots(work, wanted[first : first + SET_SIZE])
         live = {key: row for key, row in rows.items() if row.status is SlotStatus.PUBLISHED}
         taken = occupied(work, live)
-        _set_status(work, publication_id, [key for key in live if key in taken], SlotStatus.CLOSED)
-        _set_status(work, publication_id, [key for key in live if key not in taken], SlotStatus.WITHDRAWN)
+        booked = {key for key, state in taken.items() if state is not BookingState.HELD}
+        to_offer_again |= {hold.referral_id for hold in end_holds(work, sorted(live))}
+        _set_status(work, publication_id, [key for key in live if key in booked], SlotStatus.CLOSED)
+        _set_status(work, publication_id, [key for key in live if key not in booked], SlotStatus.WITHDRAWN)
         for key, row in rows.items():
             off = key not in live
             name = row.provider_slot_id
             done.append(Outcome(name, Result.UNCHANGED) if off else _withdrawn(name, taken.get(key)))
+    request_plan(work, to_offer_again, "A time kept for them was withdrawn")
     return done
 
 
@@ -345,6 +353,7 @@ def _withdrawn(name: str, state: BookingState | None) -> Outcome:
     if state is None:
         return Outcome(name, Result.WITHDRAWN)
     if state is BookingState.HELD:
-        return Outcome(name, Result.WITHDRAWN, "SLOT_IS_HELD", "Closed, not withdrawn: it is held for a patient.")
+        message = "It was being kept for a patient, who is told and offered another time."
+        return Outcome(name, Result.WITHDRAWN, "SLOT_WAS_HELD", message)
     message = "Closed, not withdrawn: it is booked, and the appointment stands until it is cancelled."
     return Outcome(name, Result.WITHDRAWN, "SLOT_IS_BOOKED", message)

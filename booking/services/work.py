@@ -30,6 +30,8 @@ class Actor:
     request_id: str | None = None
     last_seen_at: datetime | None = None
     account_id: int | None = None
+    patient_id: int | None = None
+    """Set where the patient proved who they are, not only that they hold a referral's code."""
 
     @property
     def key(self) -> str:
@@ -40,6 +42,16 @@ class Actor:
 
 
 SYSTEM = Actor(name="system", role=Role.SYSTEM)
+PLANNER = Actor(name="planner", role=Role.SYSTEM)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What of a patient's record was read."""
+
+    patient_id: int
+    referral_id: int | None
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class Work:
     now: datetime
     config: Config = field(repr=False)
     keys: Keys = field(repr=False)
+    looks: dict[Look, None] = field(default_factory=dict, repr=False, compare=False)
+    """What staff read in it, in order; see :mod:`booking.services.access_log`."""
 
     @property
     def today(self) -> date:

@@ -13,6 +13,7 @@ from booking.domain.words import COMMISSIONERS, PlanRunState
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.models import Organisation, PlanRun, Referral, Specialty
+from booking.services.planning.prices import of_the_region
 from booking.web.base import blp
 from booking.web.staff import my_organisation
 
@@ -28,7 +29,8 @@ class Waiting:
 @blp.get("/staff/plan")
 @allow(*COMMISSIONERS, via=Via.COOKIE)
 def plan() -> str:
-    query = select(PlanRun).where(PlanRun.state == PlanRunState.APPLIED).order_by(PlanRun.id.desc()).limit(1)
+    applied = select(PlanRun).where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
+    query = applied.order_by(PlanRun.id.desc()).limit(1)
     run = work().session.scalars(query).first()
     rows = waiting()
     return render_template(

@@ -11,7 +11,7 @@ from jinja2 import ChainableUndefined, ChoiceLoader, PackageLoader
 from booking.domain.ids import show_access_code, show_ubrn
 from booking.domain.words import COMMISSIONERS, PROVIDERS, REFERRERS, Role
 from booking.edge.flask_app import BookingApp
-from booking.services.work import HOME_ZONE, Work
+from booking.services.work import HOME_ZONE, Actor, Work
 from booking.web import say
 
 NAV = {
@@ -41,6 +41,12 @@ def register(app: BookingApp) -> None:
     app.context_processor(visitor)
 
 
+def _nav(actor: Actor) -> tuple[tuple[str, str], ...]:
+    """Patients who came by a code have one referral; who proved who they are may have several to go between."""
+    more = (("web.my_referrals", "Your referrals"),) if actor.patient_id is not None else ()
+    return (*NAV.get(actor.role, ()), *more)
+
+
 def moment(instant: datetime) -> str:
     """An instant of ours (not of a site): ``Monday 9 March at 17:00``."""
     return say.day_time(instant.astimezone(HOME_ZONE))
@@ -53,6 +59,6 @@ def visitor() -> dict[str, Any]:
     known = actor is not None and actor.session_id is not None
     return {
         "visitor": actor if known else None,
-        "nav": NAV.get(actor.role, ()) if known and actor is not None else (),
+        "nav": _nav(actor) if known and actor is not None else (),
         "today": unit.today if unit is not None else date.today(),  # noqa: DTZ011  # a year in a footer
     }

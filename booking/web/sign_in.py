@@ -16,6 +16,7 @@ from booking.edge.policy import Via, allow, public
 from booking.services import offers, referrals
 from booking.services import sign_in as service
 from booking.services.sign_in import SignedIn
+from booking.services.work import Work
 from booking.web.base import blp, local_path, my_ubrn
 from booking.web.forms import Form
 
@@ -44,8 +45,8 @@ def sign_in_send() -> ResponseReturnValue:
     except (NotSignedIn, TooManyAttempts) as refused:
         form.fail("reference", refused.message)
         return _refused("web/sign_in.html", form, target, refused)
-    _come_in(signed)
-    _offer_times()
+    come_in(work(), signed)
+    offer_times(work(), signed.token)
     return redirect(target if target and not target.startswith("/staff") else url_for("web.choices"))
 
 
@@ -58,26 +59,27 @@ def _refused(page: str, form: Form, target: str, refused: NotSignedIn | TooManyA
     return response
 
 
-def _come_in(signed: SignedIn) -> None:
+def come_in(unit: Work, signed: SignedIn) -> None:
     """A new session, whoever used this browser before: their token stops working, their cookie is emptied."""
-    unit = work()
     service.sign_out(unit)
     session.clear()
     session[COOKIE_TOKEN] = signed.token
 
 
-def _offer_times() -> None:
-    """Somebody who comes in to choose finds times ready. If that fails, the page has a button to ask again."""
-    unit = work()
-    token: str = session[COOKIE_TOKEN]
+def offer_times(unit: Work, token: str) -> Work | None:
+    """Somebody who comes in to choose finds times ready. If that fails, the page has a button to ask again.
+
+    Returns the work as that patient; None where the token is nobody's.
+    """
     actor = service.actor_for(unit.session, unit.keys, token, unit.now)
     if actor is None or actor.role is not Role.PATIENT:
-        return
+        return None
     mine = replace(unit, actor=replace(actor, request_id=unit.actor.request_id))
     with contextlib.suppress(BookingError), unit.session.begin_nested():
         ubrn = my_ubrn(mine)
         referrals.lock_referral(mine, ubrn)
         offers.ensure_offers(mine, referrals.own_referral(mine, ubrn))
+    return mine
 
 
 @blp.get("/staff/sign-in")
@@ -102,7 +104,7 @@ def staff_sign_in_send() -> ResponseReturnValue:
     except (NotSignedIn, TooManyAttempts) as refused:
         form.fail("username", refused.message)
         return _refused("web/staff_sign_in.html", form, target, refused)
-    _come_in(signed)
+    come_in(work(), signed)
     return redirect(url_for("web.staff_role", next=target or None))
 
 

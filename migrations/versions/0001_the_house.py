@@ -19,6 +19,7 @@ def upgrade() -> None:
     sa.Column('name', sa.String(length=200), nullable=False),
     sa.Column('password_hash', sa.String(length=200), nullable=True),
     sa.Column('active', sa.Boolean(), nullable=False),
+    sa.Column('system_client', sa.Boolean(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_account')),
     sa.UniqueConstraint('username', name=op.f('uq_account_username'))
     )
@@ -41,11 +42,16 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_audit_entry')),
     sa.UniqueConstraint('chain', 'sequence', name=op.f('uq_audit_entry_chain_sequence'))
     )
+    with op.batch_alter_table('audit_entry', schema=None) as batch_op:
+        batch_op.create_index('ix_audit_entry_organisation', ['organisation', 'id'], unique=False)
+
     op.create_table('audit_seal',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.Column('up_to_entry', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('entries', sa.Integer(), nullable=False),
+    sa.Column('up_to_access', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('accesses', sa.Integer(), nullable=False),
     sa.Column('previous_hash', sa.String(length=64), nullable=False),
     sa.Column('hash', sa.String(length=64), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_audit_seal'))
@@ -104,6 +110,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('event_key', name=op.f('uq_outbox_message_event_key'))
     )
     with op.batch_alter_table('outbox_message', schema=None) as batch_op:
+        batch_op.create_index('ix_outbox_failed', ['referral_id', 'id'], unique=False, sqlite_where=sa.text('failed_at IS NOT NULL AND resolved_at IS NULL'), postgresql_where=sa.text('failed_at IS NOT NULL AND resolved_at IS NULL'))
         batch_op.create_index('ix_outbox_due', ['next_attempt_at'], unique=False, sqlite_where=sa.text('delivered_at IS NULL AND failed_at IS NULL'), postgresql_where=sa.text('delivered_at IS NULL AND failed_at IS NULL'))
 
     op.create_table('plan_run',
@@ -159,6 +166,7 @@ def upgrade() -> None:
     sa.Column('account_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('role', sa.Enum('REFERRING_CLINICIAN', 'REFERRING_ADMIN', 'PROVIDER_CLINICIAN', 'PROVIDER_ADMIN', 'SERVICE_DEFINER', 'COMMISSIONER', 'INFORMATION_ANALYST', 'PATIENT', 'SYSTEM', name='role', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('withdrawn_at', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['account_id'], ['account.id'], name=op.f('fk_account_role_account_id_account'), ondelete='RESTRICT'),
     sa.ForeignKeyConstraint(['organisation_id'], ['organisation.id'], name=op.f('fk_account_role_organisation_id_organisation'), ondelete='RESTRICT'),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_account_role')),
@@ -166,6 +174,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('account_role', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_account_role_account_id'), ['account_id'], unique=False)
+        batch_op.create_index(batch_op.f('ix_account_role_organisation_id'), ['organisation_id'], unique=False)
 
     op.create_table('clinic_type',
     sa.Column('code', sa.String(length=40), nullable=False),
@@ -345,6 +354,7 @@ def upgrade() -> None:
     sa.Column('indicative_wait_days', sa.Integer(), nullable=True),
     sa.Column('interpreters', sa.Boolean(), nullable=False),
     sa.Column('letter_required', sa.Boolean(), nullable=False),
+    sa.Column('gives_advice', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.Column('instructions', sa.Text(), nullable=False),
     sa.Column('telephone', sa.String(length=20), nullable=True),
     sa.Column('contact_by', sa.JSON(), nullable=False),
@@ -410,6 +420,7 @@ def upgrade() -> None:
     sa.Column('accepted_at', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('first_in_line_since', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('state', sa.Enum('DRAFT', 'NOT_BOOKED', 'BOOKED', 'ATTENDED', 'CLOSED', 'AWAITING_TRIAGE', 'TRIAGED_PROVIDER_TO_ACTION', 'TRIAGE_RESPONSE', 'DEFERRED_TO_PROVIDER', 'REJECTED', 'APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DID_NOT_ATTEND', 'ASSESSMENT_RESULT', 'CANCELLED_REFERRAL', name='referralstate', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('emptied_at', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.Column('worklist', sa.Enum('LETTERS_OUTSTANDING', 'AWAITING_BOOKING', 'REJECTED_OR_TRIAGE_RESPONSE', 'CANCELLED_OR_DID_NOT_ATTEND', 'ADVICE', 'REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES', 'APPOINTMENTS_FOR_BOOKING', 'CANCELLED_BY_PATIENT', 'ADVICE_REQUESTS', 'APPOINTMENTS_BOOKED', name='worklist', native_enum=False, create_constraint=True, length=40), nullable=True),
@@ -522,6 +533,7 @@ def upgrade() -> None:
     sa.Column('convertible', sa.Boolean(), nullable=False),
     sa.Column('state', sa.Enum('AWAITING_PROVIDER', 'AWAITING_REFERRER', 'CONVERTED', 'CLOSED', name='advicestate', native_enum=False, create_constraint=True, length=40), nullable=False),
     sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('emptied_at', booking.db.UTCDateTime(timezone=True), nullable=True),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('created_at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.Column('worklist', sa.Enum('LETTERS_OUTSTANDING', 'AWAITING_BOOKING', 'REJECTED_OR_TRIAGE_RESPONSE', 'CANCELLED_OR_DID_NOT_ATTEND', 'ADVICE', 'REFERRALS_FOR_REVIEW', 'APPOINTMENT_SLOT_ISSUES', 'APPOINTMENTS_FOR_BOOKING', 'CANCELLED_BY_PATIENT', 'ADVICE_REQUESTS', 'APPOINTMENTS_BOOKED', name='worklist', native_enum=False, create_constraint=True, length=40), nullable=True),
@@ -601,6 +613,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('booking', schema=None) as batch_op:
         batch_op.create_index('ix_booking_held_until', ['held_until'], unique=False, sqlite_where=sa.text("state = 'HELD'"), postgresql_where=sa.text("state = 'HELD'"))
+        batch_op.create_index('ix_booking_to_come', ['starts_at'], unique=False, sqlite_where=sa.text("state = 'BOOKED'"), postgresql_where=sa.text("state = 'BOOKED'"))
         batch_op.create_index('ix_booking_patient', ['patient_id', 'starts_at'], unique=False)
         batch_op.create_index('ix_booking_referral', ['referral_id'], unique=False)
         batch_op.create_index('uq_booking_live_appointment', ['referral_id'], unique=True, sqlite_where=sa.text("state = 'BOOKED'"), postgresql_where=sa.text("state = 'BOOKED'"))
@@ -683,7 +696,9 @@ def upgrade() -> None:
     sa.Column('sequence', sa.Integer(), nullable=False),
     sa.Column('author', sa.String(length=200), nullable=False),
     sa.Column('role', sa.Enum('REFERRING_CLINICIAN', 'REFERRING_ADMIN', 'PROVIDER_CLINICIAN', 'PROVIDER_ADMIN', 'SERVICE_DEFINER', 'COMMISSIONER', 'INFORMATION_ANALYST', 'PATIENT', 'SYSTEM', name='role', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('on_behalf_of', sa.String(length=200), nullable=True),
     sa.Column('organisation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('turn', sa.Enum('QUESTION', 'REPLY', 'ANSWER', 'MORE_INFORMATION', 'FINAL_ADVICE', 'CONVERSION', 'CLOSING', name='adviceturn', native_enum=False, create_constraint=True, length=40), nullable=False),
     sa.Column('text', sa.Text(), nullable=False),
     sa.Column('at', booking.db.UTCDateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['advice_id'], ['advice_request.id'], name=op.f('fk_advice_message_advice_id_advice_request'), ondelete='RESTRICT'),
@@ -738,11 +753,35 @@ def upgrade() -> None:
         batch_op.create_index('ix_attachment_referral', ['referral_id'], unique=False)
         batch_op.create_index('ix_attachment_state', ['state', 'id'], unique=False)
 
+    op.create_table('access_entry',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('at', booking.db.UTCDateTime(timezone=True), nullable=False),
+    sa.Column('patient_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('referral_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('what', sa.String(length=60), nullable=False),
+    sa.Column('actor', sa.String(length=200), nullable=False),
+    sa.Column('role', sa.Enum('REFERRING_CLINICIAN', 'REFERRING_ADMIN', 'PROVIDER_CLINICIAN', 'PROVIDER_ADMIN', 'SERVICE_DEFINER', 'COMMISSIONER', 'INFORMATION_ANALYST', 'PATIENT', 'SYSTEM', name='role', native_enum=False, create_constraint=True, length=40), nullable=False),
+    sa.Column('organisation', sa.String(length=12), nullable=True),
+    sa.Column('on_behalf_of', sa.String(length=200), nullable=True),
+    sa.Column('request_id', sa.String(length=64), nullable=True),
+    sa.ForeignKeyConstraint(['patient_id'], ['patient.id'], name=op.f('fk_access_entry_patient_id_patient'), ondelete='RESTRICT'),
+    sa.ForeignKeyConstraint(['referral_id'], ['referral.id'], name=op.f('fk_access_entry_referral_id_referral'), ondelete='RESTRICT'),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_access_entry'))
+    )
+    with op.batch_alter_table('access_entry', schema=None) as batch_op:
+        batch_op.create_index('ix_access_entry_organisation', ['organisation', 'id'], unique=False)
+        batch_op.create_index('ix_access_entry_patient', ['patient_id', 'id'], unique=False)
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('access_entry', schema=None) as batch_op:
+        batch_op.drop_index('ix_access_entry_patient')
+        batch_op.drop_index('ix_access_entry_organisation')
+
+    op.drop_table('access_entry')
     with op.batch_alter_table('attachment', schema=None) as batch_op:
         batch_op.drop_index('ix_attachment_state')
         batch_op.drop_index('ix_attachment_referral')
@@ -774,6 +813,7 @@ def downgrade() -> None:
         batch_op.drop_index('uq_booking_live_hold', sqlite_where=sa.text("state = 'HELD'"), postgresql_where=sa.text("state = 'HELD'"))
         batch_op.drop_index('uq_booking_live_appointment', sqlite_where=sa.text("state = 'BOOKED'"), postgresql_where=sa.text("state = 'BOOKED'"))
         batch_op.drop_index('ix_booking_referral')
+        batch_op.drop_index('ix_booking_to_come', sqlite_where=sa.text("state = 'BOOKED'"), postgresql_where=sa.text("state = 'BOOKED'"))
         batch_op.drop_index('ix_booking_patient')
         batch_op.drop_index('ix_booking_held_until', sqlite_where=sa.text("state = 'HELD'"), postgresql_where=sa.text("state = 'HELD'"))
 
@@ -863,6 +903,7 @@ def downgrade() -> None:
 
     op.drop_table('clinic_type')
     with op.batch_alter_table('account_role', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_account_role_organisation_id'))
         batch_op.drop_index(batch_op.f('ix_account_role_account_id'))
 
     op.drop_table('account_role')
@@ -875,6 +916,7 @@ def downgrade() -> None:
 
     op.drop_table('plan_run')
     with op.batch_alter_table('outbox_message', schema=None) as batch_op:
+        batch_op.drop_index('ix_outbox_failed', sqlite_where=sa.text('failed_at IS NOT NULL AND resolved_at IS NULL'), postgresql_where=sa.text('failed_at IS NOT NULL AND resolved_at IS NULL'))
         batch_op.drop_index('ix_outbox_due', sqlite_where=sa.text('delivered_at IS NULL AND failed_at IS NULL'), postgresql_where=sa.text('delivered_at IS NULL AND failed_at IS NULL'))
 
     op.drop_table('outbox_message')
@@ -887,6 +929,9 @@ def downgrade() -> None:
 
     op.drop_table('idempotency_record')
     op.drop_table('audit_seal')
+    with op.batch_alter_table('audit_entry', schema=None) as batch_op:
+        batch_op.drop_index('ix_audit_entry_organisation')
+
     op.drop_table('audit_entry')
     op.drop_table('account')
     # ### end Alembic commands ###

@@ -11,7 +11,16 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-APPEND_ONLY = ("audit_entry", "audit_seal", "referral_event", "clock_event", "advice_message")
+APPEND_ONLY = ("audit_entry", "audit_seal", "access_entry", "clock_event")
+# Append-only too, but what people wrote in them is emptied when its time of keeping is over, and its owner says so:
+# table, the column, what it becomes, the owner, the key to it, all other columns.
+EMPTIED = (
+    ("referral_event", "comment", "NULL", "referral", "referral_id",
+     ("id", "referral_id", "sequence", "action", "from_state", "to_state", "actor", "role", "on_behalf_of", "at",
+      "reason_code", "detail")),
+    ("advice_message", "text", "''", "advice_request", "advice_id",
+     ("id", "advice_id", "sequence", "author", "role", "on_behalf_of", "organisation_id", "turn", "at")),
+)
 
 POSTGRESQL_UP = [
     # A range of one key stands in for equality, so that no extension is needed.
@@ -71,14 +80,32 @@ POSTGRESQL_UP = [
         for table in APPEND_ONLY
     ),
     *(
+        f"""CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'UPDATE' AND NEW.{column} IS NOT DISTINCT FROM {empty}
+                AND to_jsonb(NEW) - '{column}' = to_jsonb(OLD) - '{column}'
+                AND EXISTS (SELECT 1 FROM {owner} o WHERE o.id = OLD.{key} AND o.emptied_at IS NOT NULL) THEN
+                RETURN NEW;
+            END IF;
+            RAISE EXCEPTION 'append_only' USING ERRCODE = '23514', CONSTRAINT = 'append_only';
+        END $$"""
+        for table, column, empty, owner, key, _ in EMPTIED
+    ),
+    *(
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW "
+        f"EXECUTE FUNCTION {table}_append_only()"
+        for table, *_ in EMPTIED
+    ),
+    *(
         f"CREATE TRIGGER {table}_never_emptied BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION append_only()"
-        for table in APPEND_ONLY
+        for table in (*APPEND_ONLY, *(emptied[0] for emptied in EMPTIED))
     ),
 ]
 
 POSTGRESQL_DOWN = [
-    *(f"DROP TRIGGER {table}_never_emptied ON {table}" for table in APPEND_ONLY),
-    *(f"DROP TRIGGER {table}_append_only ON {table}" for table in APPEND_ONLY),
+    *(f"DROP TRIGGER {table}_never_emptied ON {table}" for table in (*APPEND_ONLY, *(one[0] for one in EMPTIED))),
+    *(f"DROP TRIGGER {table}_append_only ON {table}" for table in (*APPEND_ONLY, *(one[0] for one in EMPTIED))),
+    *(f"DROP FUNCTION {one[0]}_append_only()" for one in EMPTIED),
     "DROP FUNCTION append_only()",
     "DROP TRIGGER slot_guard ON slot",
     "DROP FUNCTION slot_guard()",
@@ -146,10 +173,25 @@ SQLITE_UP = [
         for table in APPEND_ONLY
         for verb in ("UPDATE", "DELETE")
     ),
+    *(
+        f"CREATE TRIGGER {table}_append_only_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, 'append_only'); END"
+        for table, *_ in EMPTIED
+    ),
+    *(
+        f"""CREATE TRIGGER {table}_append_only_update BEFORE UPDATE ON {table}
+        WHEN NOT (NEW.{column} IS {empty} AND {" AND ".join(f"NEW.{other} IS OLD.{other}" for other in others)}
+            AND EXISTS (SELECT 1 FROM {owner} o WHERE o.id = OLD.{key} AND o.emptied_at IS NOT NULL))
+        BEGIN SELECT RAISE(ABORT, 'append_only'); END"""
+        for table, column, empty, owner, key, others in EMPTIED
+    ),
 ]
 
 SQLITE_DOWN = [
-    *(f"DROP TRIGGER {table}_append_only_{verb}" for table in APPEND_ONLY for verb in ("update", "delete")),
+    *(
+        f"DROP TRIGGER {table}_append_only_{verb}"
+        for table in (*APPEND_ONLY, *(one[0] for one in EMPTIED))
+        for verb in ("update", "delete")
+    ),
     *(
         f"DROP TRIGGER {name}"
         for name in (

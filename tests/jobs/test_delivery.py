@@ -21,6 +21,7 @@ from sqlalchemy import select
 
 from booking.config import Config, ConfigError
 from booking.db import Database
+from booking.domain.words import Channel
 from booking.messaging import Folder, Message, Smtp, Transport, Undeliverable
 from booking.models import OutboxMessage
 from booking.services import outbox
@@ -81,13 +82,14 @@ def test_a_bad_recipient_is_in_nobodys_way(work: Work, region: Region, database:
     assert bad.last_error == "Undeliverable: the mail server refuses this recipient"
 
 
-def test_a_patient_without_an_address_is_noted_as_failed(
+def test_who_gave_no_address_is_written_to_by_post(
     work: Work, region: Region, database: Database, clock: Clock
 ) -> None:
     factories.referral(work, region)
     work.session.commit()
     assert deliver(database, Post(), clock, URL).failed == 1
-    assert _rows(database)[0].last_error == "Undeliverable: the patient gave no e-mail address"
+    row = _rows(database)[0]
+    assert (row.channel, row.last_error, row.failed_at) == (Channel.LETTER, "to be posted", clock.now)
 
 
 def test_it_is_tried_again_at_growing_intervals_for_72_hours(

@@ -57,7 +57,8 @@ def _run(folder: Path, steps: int) -> None:
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=min(200, 1 + (steps - Living.steps) // PER_EXAMPLE), stateful_step_count=PER_EXAMPLE, deadline=None, database=None,
+                max_examples=min(200, 1 + (steps - Living.steps) // PER_EXAMPLE),
+                stateful_step_count=PER_EXAMPLE, deadline=None, database=None,
                 phases=[Phase.generate], suppress_health_check=list(HealthCheck),
             ),
         )  # fmt: skip

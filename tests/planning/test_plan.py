@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from booking.db import Database
 from booking.domain.referral import ReferralState
 from booking.domain.words import BookingMode, BookingState, HoldKind, OfferState, Priority, SlotStatus
-from booking.models import AuditEntry, Booking, Offer, PlanRun, Referral, Slot
+from booking.models import AuditEntry, Booking, Offer, PlanRun, Referral, ServicePractitioner, Slot
 from booking.services import places
 from booking.services.planning.apply import Application
 from booking.services.planning.prices import last_prices
@@ -127,6 +127,9 @@ def test_no_limit_is_overstepped(flask: Flask, work: Work, region: Region, limit
         doctor = factories.PractitionerFactory(organisation_id=region.other_provider.id)
         next(slot for slot in region.slots if slot.service_id == second.id).practitioner_id = doctor.id
         fields["named_practitioner"] = doctor.identifier
+        # Offered by name at both, with slots of their own at the second only.
+        work.session.add(ServicePractitioner(service_id=first.id, practitioner_id=doctor.id))
+        work.session.add(ServicePractitioner(service_id=second.id, practitioner_id=doctor.id))
     elif limit == "priority":
         for slot in mine:
             slot.priorities = 6

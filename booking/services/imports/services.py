@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import select, tuple_
 
-from booking.domain.eligibility import PRIORITY_BIT
+from booking.domain.eligibility import PRIORITY_BIT, Window
+from booking.domain.service_definition import (
+    LONGEST_INDICATIVE_WAIT,
+    LONGEST_WINDOW_DAYS,
+    OLDEST,
+    Definition,
+    faults_of,
+    wrong_clinic_types,
+)
 from booking.domain.words import BookingMode, OrganisationKind, Priority
 from booking.models import ClinicType, Organisation, Service, ServiceClinicType, ServicePriority, Site
 from booking.services.imports import cells as cell
@@ -21,10 +28,13 @@ REQUIRED = ("provider", "site", "name", "specialty", "operational_from")
 OPTIONAL = frozenset(
     {
         "booking_mode", "priorities", "min_age", "max_age", "sex", "operational_to", "polling_range_days",
-        "indicative_wait_days", "instructions", "clinic_types", REASON,
+        "indicative_wait_days", "instructions", "telephone", "clinic_types", REASON,
     }
 )  # fmt: skip
-LONGEST_WINDOW_DAYS = 730
+_OTHERWISE = frozenset({"provider", "site", "specialty_code", "priorities", "clinic_types"})
+"""Values of a row that a definition has under another name, or in another form."""
+_TO_BE_SEEN = "000000"
+"""Where the file has no telephone numbers, the service's own is looked at later."""
 Name = tuple[int, str]
 """The provider's key and the service's name."""
 
@@ -43,28 +53,28 @@ class Services:
     key = ("provider", "name")
 
     def parse(self, cells: Cells) -> Values:
-        first, last = cells.read(cell.read_date, "operational_from"), cells.maybe(cell.read_date, "operational_to")
-        _in_order(cells, "operational_to", first, last, date.max)
-        youngest = cells.maybe(cell.read_whole, "min_age", 0, 150) or 0
-        oldest = cells.maybe(cell.read_whole, "max_age", 0, 150) if cells.text("max_age") else 150
-        _in_order(cells, "max_age", youngest, oldest, 150)
-        return {
+        oldest = cells.maybe(cell.read_whole, "max_age", 0, OLDEST)
+        values = {
             "provider": cells.read(cell.read_ods_code, "provider"),
             "site": cells.read(cell.read_ods_code, "site"),
             "name": cells.read(cell.read_text, "name", 200),
             "specialty_code": cells.read(cell.read_specialty, "specialty"),
             "booking_mode": cells.maybe(_mode, "booking_mode") or BookingMode.DIRECTLY_BOOKABLE,
             "priorities": cells.maybe(_priorities, "priorities") or 7,
-            "min_age": youngest,
-            "max_age": oldest,
+            "min_age": cells.maybe(cell.read_whole, "min_age", 0, OLDEST) or 0,
+            "max_age": OLDEST if oldest is None else oldest,
             "sex": cells.maybe(cell.read_sex, "sex"),
-            "operational_from": first,
-            "operational_to": last,
+            "operational_from": cells.read(cell.read_date, "operational_from"),
+            "operational_to": cells.maybe(cell.read_date, "operational_to"),
             "polling_range_days": cells.maybe(cell.read_whole, "polling_range_days", 1, LONGEST_WINDOW_DAYS) or 182,
-            "indicative_wait_days": cells.maybe(cell.read_whole, "indicative_wait_days", 0, 1000),
+            "indicative_wait_days": cells.maybe(cell.read_whole, "indicative_wait_days", 0, LONGEST_INDICATIVE_WAIT),
             "instructions": cells.text("instructions"),
+            **({"telephone": cells.text("telephone") or None} if cells.has("telephone") else {}),
             "clinic_types": cells.read(cell.read_clinic_types, "clinic_types") if cells.has("clinic_types") else None,
         }
+        if not cells.faults:
+            _check_together(cells, values)
+        return values
 
     def store(self, work: Work, rows: list[Parsed], report: Report) -> dict[Parsed, RowFault]:
         providers = existing(work.session, Organisation, "ods_code", sorted({row.values["provider"] for row in rows}))
@@ -80,7 +90,7 @@ class Services:
                 row.values.update(organisation_id=provider.id, site_id=site.id)
         good = [row for row in rows if row not in refused]
         there = _there(work, good)
-        wrong = _wrong_clinic_types(work, good, there)
+        wrong = _wrong(work, good, there)
         self._write(work, [row.values for row in good if row not in wrong], there, report)
         return refused | wrong
 
@@ -107,9 +117,17 @@ class Services:
         work.session.expunge_all()
 
 
-def _in_order(cells: Cells, column: str, first: Any, last: Any, highest: Any) -> None:
-    if first is not None and (highest if last is None else last) < first:
-        cells.faults.append(RowFault(column, "before what it should follow"))
+def _check_together(cells: Cells, values: Values) -> None:
+    """The rules that every definition of a service keeps, however it comes in."""
+    windows = {one: Window(0, LONGEST_WINDOW_DAYS) for one, bit in PRIORITY_BIT.items() if values["priorities"] & bit}
+    taken = {name: value for name, value in values.items() if name not in _OTHERWISE}
+    taken.setdefault("telephone", _TO_BE_SEEN)
+    given = Definition(
+        site=values["site"], specialty=values["specialty_code"], windows=windows,
+        clinic_types=tuple(values["clinic_types"] or ()), **taken,
+    )  # fmt: skip
+    for fault in faults_of(given):
+        cells.faults.append(RowFault(fault.field, fault.message[0].lower() + fault.message[1:].rstrip(".")))
 
 
 def _there(work: Work, rows: list[Parsed]) -> dict[Name, Known]:
@@ -124,8 +142,9 @@ def _there(work: Work, rows: list[Parsed]) -> dict[Name, Known]:
     return {(known.service.organisation_id, known.service.name): known for known in found.values() if known.service}
 
 
-def _wrong_clinic_types(work: Work, rows: list[Parsed], there: dict[Name, Known]) -> dict[Parsed, RowFault]:
-    """Rows whose clinic types, given or kept, are unknown or of another specialty than the service would be."""
+def _wrong(work: Work, rows: list[Parsed], there: dict[Name, Known]) -> dict[Parsed, RowFault]:
+    """Rows that do not go with what is there: clinic types, given or kept, unknown or of another specialty than the
+    service would be; no telephone number, neither given nor kept."""
     wanted: dict[Parsed, frozenset[str]] = {}
     for row in rows:
         known = there.get((row.values["organisation_id"], row.values["name"]))
@@ -133,15 +152,15 @@ def _wrong_clinic_types(work: Work, rows: list[Parsed], there: dict[Name, Known]
         wanted[row] = frozenset(known.clinic_types if known else ()) if given is None else given
     kinds = existing(work.session, ClinicType, "code", sorted(frozenset[str]().union(*wanted.values())))
     refused: dict[Parsed, RowFault] = {}
+    for row in rows:
+        known = there.get((row.values["organisation_id"], row.values["name"]))
+        number = row.values.get("telephone", known.service.telephone if known and known.service else None)
+        if row.values["booking_mode"] is BookingMode.INDIRECTLY_BOOKABLE and not number:
+            refused[row] = RowFault("booking_mode", "a service booked by telephone needs its number")
     for row, codes in wanted.items():
         specialty = row.values["specialty_code"]
         column = "specialty" if row.values["clinic_types"] is None else "clinic_types"
-        reasons = [f"there is no clinic type {code}" for code in sorted(codes - kinds.keys())]
-        reasons += [
-            f"clinic type {code} is of specialty {kinds[code].specialty_code}, not {specialty}"
-            for code in sorted(codes & kinds.keys())
-            if kinds[code].specialty_code != specialty
-        ]
+        reasons = wrong_clinic_types(specialty, codes, {code: kind.specialty_code for code, kind in kinds.items()})
         if reasons:
             refused[row] = RowFault(column, "; ".join(reasons))
     return refused

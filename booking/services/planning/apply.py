@@ -18,10 +18,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from booking.config import Config
 from booking.db import Database
 from booking.domain.errors import BeingChanged
-from booking.domain.referral import CHOOSING
+from booking.domain.referral import CHOOSING, ReferralState
 from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
+from booking.keys import Keys
 from booking.models import Booking, Offer, OutboxMessage, Referral, ServicePriority, Slot
 from booking.services.places import occupying
 from booking.services.planning.lock import still_ours
@@ -29,7 +31,8 @@ from booking.services.planning.proposals import Proposal, Proposed
 from booking.services.planning.sql import batched
 from booking.services.planning.supply import PRIORITIES
 from booking.services.refusals import translate
-from booking.services.work import HOME_ZONE
+from booking.services.waiting import slot_found
+from booking.services.work import HOME_ZONE, PLANNER, Work
 
 CHUNK = 250
 """Referrals in one transaction: short enough that somebody who books one of their slots meanwhile hardly waits."""
@@ -64,6 +67,8 @@ class Application:
     as_of: date
     offer_days: int
     clock: Callable[[], datetime]
+    config: Config
+    keys: Keys
 
     def write(self, proposals: Iterable[Proposal], tell: Callable[[int], None]) -> Tally:
         """Offer each proposal that still stands. Referrals being changed just now get a second try."""
@@ -158,11 +163,22 @@ class Application:
         ]
         if rows:
             session.execute(insert(_OFFERS), rows)
+        self._found(session, sorted(held & state.deferred), now)
         messages = [self._message(state, referral_id, now) for referral_id in ids if referral_id in held]
         if messages:
             session.execute(dialect.insert(OutboxMessage).on_conflict_do_nothing(), messages)
         tally.offered += len(held)
         tally.offers += len(rows)
+
+    def _found(self, session: Session, deferred: Sequence[int], now: datetime) -> None:
+        """Those deferred to the provider for want of slots come off that list with the offer."""
+        if not deferred:
+            return
+        work = Work(session, PLANNER, now, self.config, self.keys)
+        query = select(Referral).where(Referral.id.in_(deferred)).order_by(Referral.id)
+        for referral in session.scalars(query.execution_options(populate_existing=True)):
+            slot_found(work, referral)
+        session.flush()
 
     def _offers(self, state: _State, proposal: Proposal, until: datetime, now: datetime) -> list[dict[str, Any]]:
         first, *others = proposal.offers
@@ -210,6 +226,8 @@ class _State:
 
     wanted: set[int]
     choosing: set[int]
+    deferred: set[int]
+    """Of them those deferred to the provider."""
     patients: dict[int, int]
     ubrns: dict[int, str]
     elsewhere: set[int]
@@ -256,6 +274,7 @@ class _State:
         return cls(
             wanted=set(ids),
             choosing={row.id for row in referrals if row.state in CHOOSING},
+            deferred={row.id for row in referrals if row.state is ReferralState.DEFERRED_TO_PROVIDER},
             patients={row.id: row.patient_id for row in referrals},
             ubrns={row.id: row.ubrn for row in referrals},
             elsewhere=elsewhere,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from sqlalchemy import insert, update
 
 from booking.domain.words import PlanRunState
-from booking.models import PlanPrice, PlanRun
+from booking.models import PlanPrice, PlanRequest, PlanRun
 from booking.services import audit
 from booking.services.planning.lock import still_ours
 from booking.services.planning.prices import pack
@@ -30,13 +31,33 @@ AUDITED = (
 )
 
 
-def close(work: Work, run_id: int, problem: Problem, plan: Plan, summary: dict[str, Any], *, certified: bool) -> None:
-    """Mark the run as applied; only from now on are its prices used. Raises ``RunLost`` if it was taken over."""
+def close(
+    work: Work,
+    run_id: int,
+    problem: Problem,
+    plan: Plan,
+    summary: dict[str, Any],
+    *,
+    certified: bool,
+    requests: Sequence[int] = (),
+) -> None:
+    """Mark the run as applied; only from now on are its prices used. Raises ``RunLost`` if it was taken over.
+
+    A run for ``requests`` ends them, and has no prices: it saw a part of the need only.
+    """
     still_ours(work.session, run_id, work.now)
-    rows = [
-        {"plan_run_id": run_id, "service_id": service, "prices": packed}
-        for service, packed in packed_prices(problem, plan)
-    ]
+    if requests:
+        work.session.execute(
+            update(PlanRequest).where(PlanRequest.id.in_(requests)).values(done_at=work.now, plan_run_id=run_id)
+        )
+    rows = (
+        []
+        if requests
+        else [
+            {"plan_run_id": run_id, "service_id": service, "prices": packed}
+            for service, packed in packed_prices(problem, plan)
+        ]
+    )
     if rows:
         work.session.execute(insert(PlanPrice), rows)
     work.session.execute(

@@ -7,12 +7,12 @@ from datetime import date, datetime
 
 import numpy as np
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from booking.domain.needs import Need
 from booking.domain.referral import CHOOSING
-from booking.domain.words import BookingState, HoldKind, OfferState, Sex
-from booking.models import Booking, Offer, Organisation, Patient, Referral, ReferralService, Slot
+from booking.domain.words import BookingState, HoldKind, OfferState, Sex, SlotStatus
+from booking.models import Booking, Offer, Patient, Referral, ReferralService, Slot
 from booking.services.places import occupying
 from booking.services.planning.sql import UNKNOWN, EpochDays, EpochMinutes, Numbers, code, known, table, whole
 from booking.services.planning.supply import PRIORITIES, SEXES
@@ -49,23 +49,21 @@ class Demand:
 
 def read_demand(session: Session, specialties: tuple[str, ...]) -> Demand:
     """Every referral that is choosing, with its patient's limits."""
-    practice = aliased(Organisation)
     query = (
         select(
             Referral.id.label("key"), Referral.patient_id.label("patient"),
             code(Referral.specialty_code, specialties).label("specialty"),
             code(Referral.priority, PRIORITIES).label("priority"),
             EpochDays(Referral.rtt_clock_start).label("clock"), EpochDays(Referral.due_date).label("due"),
-            known(Referral.named_practitioner_id).label("practitioner"), Referral.practice_id.label("practice"),
-            known(practice.commissioner_id).label("commissioner"), EpochDays(Patient.date_of_birth).label("born"),
+            known(Referral.named_practitioner_id).label("practitioner"), EpochDays(Patient.date_of_birth).label("born"),
             code(Patient.sex, SEXES).label("sex"), known(Patient.latitude).label("latitude"),
             known(Patient.longitude).label("longitude"), known(Patient.farthest_km).label("farthest"),
             Patient.unsuitable_times.label("unsuitable"), Patient.step_free.label("step_free"),
             Patient.interpreter_language.is_not(None).label("interpreter"),
             code(Patient.clinician_sex, SEXES).label("clinician_sex"), Patient.video_possible.label("video"),
+            Referral.first_in_line_since.is_not(None).label("first_in_line"),
         )
         .join(Patient, Patient.id == Referral.patient_id)
-        .join(practice, practice.id == Referral.practice_id)
         .where(choosing)
         .order_by(Referral.id)
     )  # fmt: skip
@@ -138,7 +136,8 @@ def previous_slots(session: Session, key: I64) -> I64:
 def busy_times(session: Session, key: I64, patient: I64, now: datetime) -> Busy:
     """Times each referral can't be given: its patient's other appointments and firm holds, and times given up.
 
-    Given up is what the patient declined, or booked and cancelled: offering it again would be deaf.
+    Given up is what the patient declined, or booked and cancelled: offering it again would be deaf. A slot that
+    was taken off is nobody's to give up: at the time of a cancelled clinic another one may suit well.
 
     What a referral of the plan holds itself is no obstacle: that place is what is being planned.
     """
@@ -164,7 +163,9 @@ def busy_times(session: Session, key: I64, patient: I64, now: datetime) -> Busy:
         select(
             Booking.referral_id.label("referral"), EpochMinutes(Booking.starts_at).label("start"),
             EpochMinutes(Booking.ends_at).label("end"),
-        ).where(Booking.state == BookingState.CANCELLED, Booking.starts_at > now),
+        )
+        .join(Slot, Slot.id == Booking.slot_id)
+        .where(Booking.state == BookingState.CANCELLED, Booking.starts_at > now, Slot.status == SlotStatus.PUBLISHED),
     )  # fmt: skip
     given_up = {name: np.concatenate((declined[name], cancelled[name])) for name in declined}
     row, which = _rows_of(patient, whole(taken["patient"])[elsewhere])

@@ -1,4 +1,4 @@
-"""Shortlists narrowed by every rule that needs no slot: window, age, sex, commissioning, distance."""
+"""Shortlists narrowed by every rule that needs no slot: window, age, sex, distance."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from booking.services.planning.demand import Demand, day_number
 from booking.services.planning.sql import UNKNOWN, Numbers, whole
 from booking.services.planning.supply import Services
 from optimiser import Shortlists
-from optimiser.arrays import I64, Bool, find, indptr_of
+from optimiser.arrays import I64, find, indptr_of
 
 
 def narrowed(demand: Demand, services: Services, as_of: date) -> Shortlists:
     """What is left of each shortlist, with the days on which the patient may be seen there.
 
     The rules of :mod:`booking.domain.eligibility`; age limits become dates, so that they hold on the day of the
-    appointment.
+    appointment. Who may see a service is asked when it is shortlisted: a rule that ends takes nothing from referrals
+    made while it held.
     """
     at = find(services.key, demand.list_service)
     row, at = demand.list_row[at >= 0], at[at >= 0]
@@ -29,7 +30,7 @@ def narrowed(demand: Demand, services: Services, as_of: date) -> Shortlists:
     first = np.maximum(np.maximum(services.first_day[at, priority], oldest), 0)
     last = np.minimum(services.last_day[at, priority], youngest)
     far = distances(rows, services, at)
-    keep = (first <= last) & _open(rows, services, at)
+    keep = first <= last
     keep &= (services.sex[at] == -1) | (services.sex[at] == rows["sex"])
     keep &= (rows["specialty"] == services.specialty[at]) & (priority >= 0)
     keep &= ~((rows["farthest"] != UNKNOWN) & (far > rows["farthest"]))
@@ -37,20 +38,6 @@ def narrowed(demand: Demand, services: Services, as_of: date) -> Shortlists:
         indptr_of(np.bincount(row[keep], minlength=len(demand))), services.key[at[keep]],
         far[keep].astype(np.float32), first[keep].astype(np.int32), last[keep].astype(np.int32),
     )  # fmt: skip
-
-
-def _open(rows: dict[str, Numbers], services: Services, at: I64) -> Bool:
-    """Whether the referring practice may use the service: to everybody, or by a rule for it or its commissioner."""
-    out = services.open_to_all[at].copy()
-    closed = np.flatnonzero(~out)
-    if len(closed):
-        key = services.key[at[closed]].tolist()
-        practice, commissioner = (whole(rows[name][closed]).tolist() for name in ("practice", "commissioner"))
-        opened = services.opened
-        out[closed] = [
-            (k, p) in opened or (k, c) in opened for k, p, c in zip(key, practice, commissioner, strict=True)
-        ]
-    return out
 
 
 def ages(born: Numbers, years: I64) -> I64:

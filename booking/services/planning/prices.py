@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from booking.domain.weights import Weights
 from booking.domain.words import PlanRunState
-from booking.models import PlanPrice, PlanRun
+from booking.models import PlanPrice, PlanRequest, PlanRun
 
 HalfDay = tuple[int, date, int]
 """Service, local date, part of the day (0 morning, 1 afternoon, 2 evening)."""
@@ -34,11 +34,16 @@ class Prices:
         return self.table.get((service_id, day, part), 0)
 
 
+def of_the_region() -> ColumnElement[bool]:
+    """SQL: the run planned for everybody. A small plan made on request says nothing of what others need."""
+    return ~exists().where(PlanRequest.plan_run_id == PlanRun.id)
+
+
 def last_prices(session: Session, service_ids: Iterable[int]) -> Prices:
-    """Prices of these services by the newest plan that was applied; two short reads by key."""
+    """Prices of these services by the newest plan for everybody that was applied; short reads by key."""
     run = session.execute(
         select(PlanRun.id, PlanRun.summary)
-        .where(PlanRun.state == PlanRunState.APPLIED)
+        .where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
         .order_by(PlanRun.id.desc())
         .limit(1)
     ).first()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -51,8 +51,8 @@ def in_turn(problem: Problem, plan: Plan, wave: int) -> I64:
 class Proposer:
     """Knows the whole plan; makes the proposal of one referral at a time, so that memory stays flat."""
 
-    def __init__(self, problem: Problem, plan: Plan) -> None:
-        self._problem, self._plan = problem, plan
+    def __init__(self, problem: Problem, plan: Plan, days_left: Mapping[int, int] | None = None) -> None:
+        self._problem, self._plan, self._days_left = problem, plan, days_left or {}
         self._weights = Weights.of(plan.policy.to_dict())
         self._nearest = nearest_km(problem)
         self._earliest = earliest_day(problem)
@@ -79,6 +79,7 @@ class Proposer:
         at = int(np.searchsorted(slots.key, slot_key))
         day, km = int(slots.day[at]), self._distance(row, int(slots.service[at]))
         spare = int(refs.target_days[row]) - int(refs.waited_days[row])
+        spare = self._days_left.get(int(refs.key[row]), spare)
         candidate = Candidate(
             slot_id=slot_key, provider_id=int(slots.provider[at]), day=problem.as_of + timedelta(days=day),
             part=int(slots.part[at]) % 3, distance_km=km, wait_days=int(refs.waited_days[row]) + day,

@@ -7,7 +7,7 @@ nobody who books may wait for it. Reading is one consistent snapshot; each chunk
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,12 +15,16 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from booking.config import Config
 from booking.db import Database
-from booking.domain.words import Role
+from booking.domain.policy import BookingPolicy
 from booking.keys import Keys
+from booking.models import PlanRequest
 from booking.services.planning import lock
 from booking.services.planning.apply import Application, Tally
 from booking.services.planning.closing import close
@@ -29,10 +33,11 @@ from booking.services.planning.proposals import Proposer, in_turn
 from booking.services.planning.read import Reading, read
 from booking.services.planning.workers import default_workers, pool
 from booking.services.policy import current_policy
-from booking.services.work import HOME_ZONE, Actor, Work
+from booking.services.work import HOME_ZONE, PLANNER, Work
 from optimiser import OptimiserError, Plan, Problem, Progress, certify, check, greedy, solve
 
-PLANNER = Actor(name="planner", role=Role.SYSTEM)
+Requests = Mapping[int, Sequence[int]]
+"""Referrals for whom a plan was asked for, by the request's key."""
 IN_PROCESS = 5_000
 """Fewer referrals than this are solved right here: starting processes would take longer."""
 log = structlog.get_logger("booking.planning")
@@ -45,6 +50,7 @@ class Ending(StrEnum):
     APPLIED = "APPLIED"
     DRY_RUN = "DRY_RUN"
     ANOTHER_AT_WORK = "ANOTHER_AT_WORK"
+    NOTHING_REQUESTED = "NOTHING_REQUESTED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,15 @@ class Options:
     """Offer to this many only, greatest need first; None is as the policy says, 0 is everybody."""
     reserve: bool = True
     compare: bool = True
+    requested: bool = False
+    """Plan only for those for whom a plan was asked for, against all that is free."""
+    policy: BookingPolicy | None = None
+    """Plan under this policy instead of the one in force; a dry run only."""
     take_over_after: timedelta = lock.TAKE_OVER_AFTER
+
+    def __post_init__(self) -> None:
+        if self.policy is not None and not self.dry_run:
+            raise ValueError("a policy that is not in force is for dry runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +101,13 @@ class Planner:
         """Plan once. Leaves at once if another planner is at work; raises :class:`PlanFailed` if no plan is sound."""
         now = self.clock()
         as_of = now.astimezone(HOME_ZONE).date()
-        if options.dry_run:
-            made = self._make(as_of, now, options)
-            return Outcome(Ending.DRY_RUN, None, made.summary())
         with self.database.unit_of_work(write=False) as session:
             version = current_policy(session, as_of).version
+            requests = open_requests(session) if options.requested else {}
+        if options.requested and not requests:
+            return Outcome(Ending.NOTHING_REQUESTED)
+        if options.dry_run:
+            return Outcome(Ending.DRY_RUN, None, self._make(as_of, now, options, requests).summary())
         run_id = lock.take(
             self.database, now, as_of=as_of, policy_version=version, take_over_after=options.take_over_after
         )
@@ -99,20 +115,22 @@ class Planner:
             return Outcome(Ending.ANOTHER_AT_WORK)
         try:
             with lock.Heartbeat(self.database, run_id, self.clock):
-                made = self._make(as_of, now, options)
-                summary = self._apply(run_id, made, options)
+                made = self._make(as_of, now, options, requests)
+                summary = self._apply(run_id, made, options, requests)
         except BaseException as error:
             lock.fail(self.database, run_id, self.clock(), f"{type(error).__name__}: {error}")
             raise
         return Outcome(Ending.APPLIED, run_id, summary)
 
-    def _make(self, as_of: date, now: datetime, options: Options) -> _Made:
+    def _make(self, as_of: date, now: datetime, options: Options, requests: Requests | None = None) -> _Made:
         stages: dict[str, float] = {}
         with _timed(stages, "read"):
             self.tell("reading", 0, 1, "")
             reading = read(
-                self.database, as_of=as_of, now=now, replan_open=options.replan_open, reserve=options.reserve
-            )
+                self.database, as_of=as_of, now=now, replan_open=options.replan_open and not requests,
+                reserve=options.reserve, only=asked_for(requests) if requests else None,
+                policy=options.policy,
+            )  # fmt: skip
         problem = reading.problem
         workers = default_workers() if options.workers is None else options.workers
         if options.workers is None and len(problem.referrals) < IN_PROCESS:
@@ -124,11 +142,15 @@ class Planner:
                 plan, trouble = self._sound(problem, plan, trouble)
                 valid = self._certificate(problem, plan)
             table: dict[str, Any] = {}
-            if options.compare:
+            if options.compare and not requests:
                 with _timed(stages, "compare"):
                     self.tell("comparing", 0, 1, "with first come, first served")
                     table = compare(problem, plan, executor)
         return _Made(reading, plan, valid, trouble, table, stages)
+
+    def sound_plan(self, problem: Problem, executor: Executor | None) -> tuple[Plan, str | None]:
+        """A plan that the checker finds nothing wrong with, and what trouble there was; else :class:`PlanFailed`."""
+        return self._sound(problem, *self._solve(problem, executor, None))
 
     def _solve(self, problem: Problem, executor: Executor | None, deadline: float | None) -> tuple[Plan, str | None]:
         try:
@@ -159,21 +181,30 @@ class Planner:
             log.error("certificate-failed", error=str(error))
             return False
 
-    def _apply(self, run_id: int, made: _Made, options: Options) -> dict[str, Any]:
+    def _apply(self, run_id: int, made: _Made, options: Options, requests: Requests) -> dict[str, Any]:
         problem, plan, policy = made.reading.problem, made.plan, made.reading.policy
-        rows = in_turn(problem, plan, policy.wave if options.wave is None else options.wave)
+        if requests:
+            rows = in_turn(problem, plan, 0)
+            rows = rows[np.isin(plan.referral_key[rows], sorted(asked_for(requests)))]
+        else:
+            rows = in_turn(problem, plan, policy.wave if options.wave is None else options.wave)
         seats = dict(zip(plan.referral_key[rows].tolist(), plan.slot_key[rows].tolist(), strict=True))
-        application = Application(self.database, run_id, plan.as_of, policy.offer_days, self.clock)
+        application = Application(
+            self.database, run_id, plan.as_of, policy.offer_days, self.clock, self.config, self.keys
+        )
         with _timed(made.stages, "apply"):
-            if options.replan_open:
+            if options.replan_open and not requests:
                 application.release(seats)
             tally = application.write(
-                Proposer(problem, plan).proposals(rows), lambda done: self.tell("offering", done, len(rows), "")
+                Proposer(problem, plan, made.reading.days_left).proposals(rows),
+                lambda done: self.tell("offering", done, len(rows), ""),
             )
         summary = made.summary(tally, pencilled=int((plan.slot_key >= 0).sum()) - len(rows))
+        if requests:
+            summary["requested"] = len(asked_for(requests))
         with _timed(made.stages, "prices"), self.database.unit_of_work() as session:
             work = Work(session, PLANNER, self.clock(), self.config, self.keys)
-            close(work, run_id, problem, plan, summary, certified=made.certified)
+            close(work, run_id, problem, plan, summary, certified=made.certified, requests=sorted(requests))
         return summary
 
 
@@ -206,6 +237,16 @@ class _Made:
             "stages": self.stages,
             "weights": plan.policy.to_dict(),
         }
+
+
+def open_requests(session: Session) -> Requests:
+    """Requests for a small plan that are not done yet, oldest first."""
+    query = select(PlanRequest.id, PlanRequest.referral_ids).where(PlanRequest.done_at.is_(None))
+    return {row.id: row.referral_ids for row in session.execute(query.order_by(PlanRequest.id))}
+
+
+def asked_for(requests: Requests) -> set[int]:
+    return {referral_id for ids in requests.values() for referral_id in ids}
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from booking.domain.eligibility import ServiceRules
 from booking.domain.needs import Need, week_part
 from booking.domain.words import BookingMode, BookingState, ConsultationMode, HoldKind, Priority, Sex, SlotStatus
-from booking.models import Booking, CommissioningRule, Practitioner, Service, Site, Slot
+from booking.models import Booking, Practitioner, Service, Site, Slot
 from booking.services.directory import LOADED, rules_of
 from booking.services.places import occupying
 from booking.services.planning.sql import UNKNOWN, EpochDays, EpochMinutes, Numbers, code, known, table, whole
@@ -46,9 +46,6 @@ class Services:
     longitude: Numbers
     step_free: Bool
     interpreters: Bool
-    open_to_all: Bool
-    opened: frozenset[tuple[int, int]]
-    """(service, organisation) pairs that a commissioning rule opens on the plan's day."""
 
 
 def read_services(session: Session, as_of: date) -> Services:
@@ -57,12 +54,6 @@ def read_services(session: Session, as_of: date) -> Services:
     found = list(session.scalars(query.options(*LOADED)).unique())
     specialties = tuple(sorted({service.specialty_code for service in found}))
     windows = np.array([_windows(rules_of(service), as_of) for service in found], np.int32).reshape(-1, 3, 2)
-    rule = CommissioningRule
-    opened = session.execute(
-        select(rule.service_id, rule.organisation_id).where(
-            rule.starts_on <= as_of, or_(rule.ends_on.is_(None), rule.ends_on >= as_of)
-        )
-    )
     return Services(
         key=np.array([s.id for s in found], np.int64),
         provider=np.array([s.organisation_id for s in found], np.int64),
@@ -77,8 +68,6 @@ def read_services(session: Session, as_of: date) -> Services:
         longitude=np.array([_or_nan(s.site.longitude) for s in found]),
         step_free=np.array([s.site.step_free for s in found], np.bool_),
         interpreters=np.array([s.interpreters for s in found], np.bool_),
-        open_to_all=np.array([s.nationally_visible for s in found], np.bool_),
-        opened=frozenset((row.service_id, row.organisation_id) for row in opened),
     )
 
 

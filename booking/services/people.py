@@ -1,0 +1,167 @@
+"""An organisation manages its own people and system clients.
+
+There is no administrator over all: at a practice a referring admin manages, at a provider a provider admin, at a
+commissioner a commissioner, each their own organisation only. One of them always remains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import exists, select
+
+from booking.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from booking.domain.words import OrganisationKind, Role
+from booking.models import Account, AccountRole, Organisation
+from booking.services import accounts
+from booking.services.accounts import LiveToken
+from booking.services.sign_in import SignedIn
+from booking.services.work import Work
+
+MANAGER_OF = {
+    OrganisationKind.PRACTICE: Role.REFERRING_ADMIN,
+    OrganisationKind.PROVIDER: Role.PROVIDER_ADMIN,
+    OrganisationKind.COMMISSIONER: Role.COMMISSIONER,
+}
+MANAGERS = frozenset(MANAGER_OF.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody with a role at the organisation, now or once."""
+
+    account: Account
+    roles: list[Role]
+    """Those held now, at this organisation only."""
+
+
+def _organisation(work: Work, *, lock: bool = False) -> Organisation:
+    """The caller's organisation. Locked, so that two managers can't take each other's role at once."""
+    found = work.session.get_one(
+        Organisation, work.actor.organisation_id, with_for_update={"key_share": True} if lock else None
+    )
+    if work.actor.role is not MANAGER_OF[found.kind]:
+        raise Forbidden("Your role does not manage people.")
+    if lock and work.actor.account_id is not None and _is_system(work, work.actor.account_id):
+        raise Forbidden("People are managed by people, not by a system client.", code="NOT_FOR_SYSTEMS")
+    return found
+
+
+def _is_system(work: Work, account_id: int) -> bool:
+    return work.session.get_one(Account, account_id).system_client
+
+
+def list_people(work: Work) -> list[Member]:
+    """Everybody who has or had a role at the caller's organisation, by name."""
+    organisation = _organisation(work)
+    roles: dict[int, list[Role]] = {}
+    rows = work.session.scalars(select(AccountRole).where(AccountRole.organisation_id == organisation.id))
+    for row in rows:
+        roles.setdefault(row.account_id, []).extend([row.role] if row.withdrawn_at is None else [])
+    found = work.session.scalars(select(Account).where(Account.id.in_(roles)).order_by(Account.name, Account.id))
+    return [Member(account, sorted(roles[account.id])) for account in found]
+
+
+def read_person(work: Work, account_id: int) -> Member:
+    return _member(work, _organisation(work), account_id)
+
+
+def _member(work: Work, organisation: Organisation, account_id: int, *, lock: bool = False) -> Member:
+    here = select(AccountRole).where(
+        AccountRole.account_id == account_id, AccountRole.organisation_id == organisation.id
+    )
+    rows = work.session.scalars(here).all()
+    if not rows:
+        raise NotFound("There is no such person at your organisation.")
+    account = work.session.get_one(Account, account_id, with_for_update={"key_share": True} if lock else None)
+    return Member(account, sorted(row.role for row in rows if row.withdrawn_at is None))
+
+
+def add_person(work: Work, username: str, name: str, password: str | None, roles: Sequence[Role]) -> Member:
+    """A new account with roles at the caller's organisation. Without a password they come in by OpenID Connect."""
+    organisation = _organisation(work, lock=True)
+    account = accounts.create_account(work, username, name, password)
+    for role in roles:
+        accounts.grant_role(work, account, role, organisation.ods_code)
+    return _member(work, organisation, account.id)
+
+
+def grant(work: Work, account_id: int, role: Role) -> Member:
+    """Give somebody of the caller's organisation a further role there."""
+    organisation = _organisation(work, lock=True)
+    member = _member(work, organisation, account_id, lock=True)
+    accounts.grant_role(work, member.account, role, organisation.ods_code)
+    return _member(work, organisation, account_id)
+
+
+def withdraw(work: Work, account_id: int, role: Role) -> Member:
+    """Take a role at the caller's organisation away; whoever is signed in with it is signed out."""
+    organisation = _organisation(work, lock=True)
+    member = _member(work, organisation, account_id, lock=True)
+    if role in member.roles and role is MANAGER_OF[organisation.kind]:
+        _somebody_must_manage(work, organisation, account_id)
+    accounts.withdraw_role(work, member.account, role, organisation.ods_code)
+    return _member(work, organisation, account_id)
+
+
+def set_active(work: Work, account_id: int, active: bool) -> Member:
+    """Shut an account out and sign it out everywhere, or let it in again. Only where it is nobody else's too."""
+    organisation = _organisation(work, lock=True)
+    member = _member(work, organisation, account_id, lock=True)
+    elsewhere = select(AccountRole.id).where(
+        AccountRole.account_id == account_id,
+        AccountRole.organisation_id != organisation.id,
+        AccountRole.withdrawn_at.is_(None),
+    )
+    if work.session.scalar(elsewhere.limit(1)) is not None:
+        words = "They have a role at another organisation too. Withdraw the roles at yours instead."
+        raise Conflict(words, code="ROLES_ELSEWHERE")
+    if not active and MANAGER_OF[organisation.kind] in member.roles:
+        _somebody_must_manage(work, organisation, account_id)
+    accounts.set_active(work, member.account, active)
+    return _member(work, organisation, account_id)
+
+
+def _somebody_must_manage(work: Work, organisation: Organisation, without: int) -> None:
+    others = (
+        select(AccountRole.id)
+        .where(
+            AccountRole.organisation_id == organisation.id,
+            AccountRole.role == MANAGER_OF[organisation.kind],
+            AccountRole.withdrawn_at.is_(None),
+            AccountRole.account_id != without,
+        )
+        .where(exists().where(Account.id == AccountRole.account_id, Account.active, Account.system_client.is_(False)))
+    )
+    if work.session.scalar(others.limit(1)) is None:
+        words = "Nobody would be left to manage your organisation's people. Give somebody else the role first."
+        raise Conflict(words, code="LAST_MANAGER")
+
+
+def list_tokens(work: Work) -> list[LiveToken]:
+    """The tokens of the caller's organisation that still work."""
+    return accounts.live_tokens(work, _organisation(work))
+
+
+def issue_token(work: Work, client: str, role: Role, days: int) -> tuple[SignedIn, Account]:
+    """A token for a system client of the caller's organisation, which is made where there is none of that name."""
+    organisation = _organisation(work, lock=True)
+    name = client.strip()
+    username = f"{organisation.ods_code}/{name}".lower()
+    if len(username) > 100:
+        raise Invalid.field("client", "LENGTH", "The name of a system client has at most 80 characters.")
+    account = work.session.scalars(
+        select(Account).where(Account.username == username).with_for_update(key_share=True)
+    ).first()
+    if account is None:
+        account = accounts.create_account(work, username, name, None, system_client=True)
+    if not account.system_client or not account.active:
+        raise Conflict("There is an account of this name that is no system client in use.", code="ACCOUNT_EXISTS")
+    held = accounts.grant_role(work, account, role, organisation.ods_code)
+    return accounts.issue_token(work, held, days=days), account
+
+
+def revoke_token(work: Work, token_id: int) -> None:
+    """End a token of the caller's organisation."""
+    accounts.revoke_token(work, token_id, _organisation(work, lock=True))
