@@ -7,8 +7,10 @@ from typing import Any
 import marshmallow as ma
 
 from booking.api.base import IDEMPOTENCY_DOC, Blueprint, StrictSchema, bounded
+from booking.domain.errors import NotFound
 from booking.domain.words import REFERRERS, Role
 from booking.edge.flask_app import work
+from booking.edge.guard import throttled
 from booking.edge.policy import Via, allow
 from booking.services import practices
 from booking.services.practices import Closing
@@ -64,7 +66,8 @@ def _closing(found: Closing) -> dict[str, Any]:
 @blp.doc(**IDEMPOTENCY_DOC)
 def transfer_patient(body: dict[str, Any]) -> Any:
     """Take over a patient who has registered with your practice; what is open comes along."""
-    moved = practices.transfer(work(), body["nhs_number"], body["date_of_birth"])
+    with throttled(f"transfer {body['nhs_number']}", NotFound):  # a date of birth is soon guessed
+        moved = practices.transfer(work(), body["nhs_number"], body["date_of_birth"])
     return {
         "patient_id": moved.patient.id, "open_referrals": moved.open_referrals,
         "ended_referrals": moved.ended_referrals, "advice_requests": moved.advice_requests,

@@ -70,6 +70,8 @@ def grant_role(work: Work, account: Account, role: Role, ods_code: str) -> Accou
     organisation = find_organisation(work, ods_code)
     if role not in ROLES_AT[organisation.kind]:
         raise Invalid(FieldError("role", "ROLE", f"A {organisation.kind.lower()} has no {role}."))
+    if organisation.closed_on is not None and organisation.closed_on <= work.today:
+        raise Conflict(f"{organisation.name} has closed: nobody can be given a role there.", code="CLOSED")
     row = _role(work, account, role, organisation)
     if row is not None and row.withdrawn_at is None:
         return row

@@ -205,7 +205,7 @@ def _advice_patient(work: Work, row: Attachment, missing: NotFound, *, lock: boo
     )
     if work.actor.role in REFERRERS:
         query = query.where(AdviceRequest.practice_id == work.actor.organisation_id)
-    elif work.actor.role in PROVIDERS:
+    elif work.actor.role in (Role.PROVIDER_CLINICIAN, Role.PROVIDER_ADMIN):  # as the request itself
         query = query.where(Service.organisation_id == work.actor.organisation_id)
     else:
         raise missing

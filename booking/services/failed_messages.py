@@ -123,7 +123,9 @@ def resolve(work: Work, message_id: int, comment: str) -> None:
     if _to_post(row):
         row.delivered_at, row.failed_at = work.now, None
     chain = f"referral:{referral_id}" if referral_id is not None else f"message:{row.id}"
-    audit.record(work, chain, "message.resolve", after={"message": row.id, "kind": row.kind, "comment": comment})
+    # Not in the audit trail, which nothing can be taken out of: a comment may say more than retention may keep.
+    row.payload = {**row.payload, "resolved": comment}
+    audit.record(work, chain, "message.resolve", after={"message": row.id, "kind": row.kind})
     work.session.flush()
 
 

@@ -90,10 +90,15 @@ def _check_birth(born: date, today: date) -> None:
         )
 
 
-def own_patient(work: Work, patient_id: int, *, lock: bool = False) -> Patient:
-    """A patient of the caller's practice, or :class:`NotFound`."""
+def own_patient(work: Work, patient_id: int, *, lock: bool = False, stays: bool = False) -> Patient:
+    """A patient of the caller's practice, or :class:`NotFound`.
+
+    ``lock`` is for changing the patient; ``stays`` makes a move to another practice wait for this transaction.
+    """
     query = select(Patient).where(Patient.id == patient_id, Patient.practice_id == work.actor.organisation_id)
-    found = work.session.scalars(query.with_for_update() if lock else query).first()
+    if lock or stays:
+        query = query.with_for_update(key_share=not lock, read=not lock)
+    found = work.session.scalars(query).first()
     if found is None:
         raise NotFound("There is no such patient at your practice.")
     access_log.note(work, "patient", patient_id=found.id)

@@ -60,10 +60,12 @@ def create_referral(work: Work, new: NewReferral) -> tuple[Referral, str]:
 
     A draft (``new.draft``) is only kept, with no code: ``""``.
     """
-    patient = own_patient(work, new.patient_id)
+    patient = own_patient(work, new.patient_id, stays=True)
     if patient.practice_id is None:
         raise Invalid.field("patient_id", "NO_PRACTICE", "A patient with no registered practice can't be referred.")
     practice = work.session.get_one(Organisation, patient.practice_id)
+    if practice.closed_on is not None and practice.closed_on <= work.today:
+        raise Invalid.field("patient_id", "PRACTICE_CLOSED", f"{practice.name} has closed.")
     referrer = _referrer(work, new.referrer)
     if work.actor.role is Role.REFERRING_ADMIN and work.actor.on_behalf_of is None:
         work = replace(work, actor=replace(work.actor, on_behalf_of=referrer))

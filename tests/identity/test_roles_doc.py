@@ -12,15 +12,17 @@ from booking.edge.flask_app import BookingApp
 from tests.test_accounts import run
 
 DOCUMENT = Path(__file__).resolve().parent.parent.parent / "docs" / "roles.md"
-pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
+@on_sqlite
 def test_the_document_is_in_step(app: BookingApp) -> None:
     code, said = run(app, "roles", "--markdown")
     assert code == 0
     assert DOCUMENT.read_text(encoding="utf-8") == said, "flask --app app roles --markdown > docs/roles.md"
 
 
+@on_sqlite
 def test_the_list_names_every_route_once(app: BookingApp) -> None:
     code, said = run(app, "roles")
     assert code == 0

@@ -30,7 +30,7 @@ def did_not_attend(work: Work, referral: Referral, given: Given) -> None:
     booked = _over(work, referral, BookingState.ATTENDED)
     booked.state = BookingState.DID_NOT_ATTEND
     transition(work, referral, Action.RECORD_DID_NOT_ATTEND, given.why, detail={"booking": booked.reference})
-    tell(work, referral, "did-not-attend")
+    tell(work, referral, "did-not-attend", reference=booked.reference)
 
 
 def rebook(work: Work, referral: Referral, given: Given) -> None:

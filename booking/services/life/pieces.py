@@ -18,7 +18,7 @@ from booking.domain.words import (
     Priority,
 )
 from booking.models import Attachment, Booking, Organisation, Referral, ReferralService, Service
-from booking.services import outbox, places
+from booking.services import freed, outbox, places
 from booking.services.booking import current_booking
 from booking.services.directory import rules_of, services_by_id
 from booking.services.policy import current_policy
@@ -113,6 +113,7 @@ def let_go(work: Work, referral: Referral) -> None:
     """What was proposed no longer fits: holds and offers end."""
     places.release_holds(work, referral.id)
     places.close_offers(work, referral.id, OfferState.SUPERSEDED)
+    freed.settle(work, referral)
 
 
 def live(work: Work, referral: Referral) -> Booking:
@@ -127,9 +128,16 @@ def must_be_ahead(work: Work, booked: Booking) -> None:
         raise Conflict("That appointment has begun or is over.", code="APPOINTMENT_OVER")
 
 
-def tell(work: Work, referral: Referral, kind: str, *, reason: str | None = None) -> None:
-    """Tell the patient, once for this event."""
-    payload: dict[str, str] = {"ubrn": referral.ubrn, **({"reason": reason} if reason else {})}
-    outbox.enqueue(
-        work, kind, f"referral:{referral.id}:{referral.version}:{kind}", payload, referral_id=referral.id
-    )  # fmt: skip
+def give_back(work: Work, referral: Referral, slot_ids: Sequence[int]) -> None:
+    """Places that became free with this: offered in turn to whom they help most."""
+    freed.settle(work, referral)
+    for slot_id in slot_ids:
+        freed.freed(work, slot_id)
+
+
+def tell(work: Work, referral: Referral, kind: str, *, reason: str | None = None, reference: str | None = None) -> None:
+    """Tell the patient, once for this event; ``reference`` names the appointment it is about."""
+    about = {"ubrn": referral.ubrn, "reason": reason, "reference": reference}
+    payload = {name: value for name, value in about.items() if value is not None}
+    key = f"referral:{referral.id}:{referral.version}:{kind}"
+    outbox.enqueue(work, kind, key, payload, referral_id=referral.id)

@@ -8,7 +8,17 @@ from booking.domain.words import (
 )
 from booking.models import Referral
 from booking.services import places
-from booking.services.life.pieces import Given, chosen, let_go, live, must_be_ahead, set_priority, set_shortlist, tell
+from booking.services.life.pieces import (
+    Given,
+    chosen,
+    give_back,
+    let_go,
+    live,
+    must_be_ahead,
+    set_priority,
+    set_shortlist,
+    tell,
+)
 from booking.services.transitions import transition
 from booking.services.work import Work
 
@@ -18,8 +28,10 @@ def accept(work: Work, referral: Referral, given: Given) -> None:
 
 
 def reject(work: Work, referral: Referral, given: Given) -> None:
+    slot_ids = places.booked_ahead(work, referral)
     places.release_everything(work, referral, reason_code=given.reason or "REJECTED")
     transition(work, referral, Action.REJECT, given.why)
+    give_back(work, referral, slot_ids)
     tell(work, referral, "referral-returned")
 
 
@@ -54,9 +66,11 @@ def redirect(work: Work, referral: Referral, given: Given) -> None:
 
 def cancel_and_act_later(work: Work, referral: Referral, given: Given) -> None:
     """Rule 9: the appointment goes, the referral stays with the provider; the priority may change."""
-    must_be_ahead(work, live(work, referral))
+    booked = live(work, referral)
+    must_be_ahead(work, booked)
     places.release_everything(work, referral, reason_code=given.reason or "OTHER")
     if given.priority is not None:
         set_priority(work, referral, given.priority)
     transition(work, referral, Action.CANCEL_AND_ACT_LATER, given.why, detail={"priority": referral.priority})
-    tell(work, referral, "appointment-cancelled-by-provider", reason=given.reason)
+    give_back(work, referral, [booked.slot_id])
+    tell(work, referral, "appointment-cancelled-by-provider", reason=given.reason, reference=booked.reference)
