@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
+from flask.cli import with_appcontext
 
 from booking.domain.words import Role
 from booking.edge.flask_app import BookingApp, current_app
@@ -77,6 +78,7 @@ def _table(title: str, rows: list[Line]) -> str:
 
 @click.command("roles")
 @click.option("--markdown", "as_markdown", is_flag=True, help="As docs/roles.md has it.")
+@with_appcontext
 def roles(as_markdown: bool) -> None:
     """Which role may call which route."""
     app = current_app()
