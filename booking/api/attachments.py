@@ -103,7 +103,7 @@ def read_attachment(attachment_id: int) -> Any:
 
 @blp.route("/attachments/<key:attachment_id>/content")
 @allow(*READERS, via=Via.BEARER)
-@blp.response(200, content_type="application/octet-stream", description="The file")
+@blp.response(200, content_type="*/*", description="The file, as what it was found to be")
 @blp.alt_response(422, description="ATTACHMENT_NOT_AVAILABLE: not looked into yet, or refused")
 def download_attachment(attachment_id: int) -> Response:
     """The file itself; that you read it is recorded."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from booking.api.base import Blueprint, StrictSchema, bounded, key
+from booking.api.base import Blueprint, StrictSchema, bounded, key, moment
 from booking.domain.words import COMMISSIONERS, Role
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
@@ -21,8 +21,8 @@ READERS = (Role.REFERRING_ADMIN, Role.PROVIDER_ADMIN, *COMMISSIONERS)
 class AccessQuery(StrictSchema):
     actor = bounded(200, metadata={"description": "The name of whoever did it. Not for commissioners"})
     ubrn = bounded(20, metadata={"description": "Of one referral. Not for commissioners"})
-    since = ma.fields.AwareDateTime()
-    until = ma.fields.AwareDateTime(metadata={"description": "Before this instant"})
+    since = moment()
+    until = moment(metadata={"description": "Before this instant"})
     before = key(metadata={"description": "Cursor: next of the page before"})
     limit = ma.fields.Integer(load_default=50, validate=ma.validate.Range(1, 200))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
@@ -40,6 +41,8 @@ class ProblemSchema(ma.Schema):
     detail = ma.fields.String()
     code = ma.fields.String(metadata={"description": "Stable, for programs"})
     request_id = ma.fields.String()
+    state = ma.fields.String(metadata={"description": "The referral's state, where the action is not for it"})
+    action = ma.fields.String(metadata={"description": "The action that is not for the state"})
     errors = ma.fields.List(ma.fields.Nested(ProblemFieldSchema))
 
 
@@ -82,8 +85,23 @@ class StrictParser(FlaskParser):
             raise BadRequest("The body is not JSON that we can read.") from error
 
 
+BINARY = {"type": "string", "format": "binary"}
+
+
 class Blueprint(SmorestBlueprint):
     ARGUMENTS_PARSER = StrictParser()
+
+    def response(self, status_code: int, schema: Any = None, **documented: Any) -> Any:
+        """As flask-smorest's, but an answer that is a file is documented with its media type."""
+        if schema is None and "content_type" in documented:
+            schema = {"type": "object"} if documented["content_type"].endswith("json") else BINARY
+        return super().response(status_code, schema, **documented)
+
+    def alt_response(self, status_code: int, **documented: Any) -> Any:
+        """As flask-smorest's, but an error is a problem document unless the route says otherwise."""
+        if status_code >= 400 and not documented.keys() & {"response", "schema"}:
+            documented |= {"schema": ProblemSchema, "content_type": PROBLEM}
+        return super().alt_response(status_code, **documented)
 
 
 def etag_of(version: int) -> str:
@@ -129,6 +147,18 @@ def no_control_characters(text: str) -> None:
     """A marshmallow validator: line breaks and tabs are text, other control characters are not."""
     if any((ord(c) < 32 and c not in "\n\r\t") or "\ud800" <= c <= "\udfff" for c in text):
         raise ma.ValidationError("Holds characters that are not text.")
+
+
+def moment(**kwargs: Any) -> ma.fields.AwareDateTime:
+    """A field that holds an instant: with its offset, and within the years there are in UTC too."""
+
+    def in_time(value: datetime) -> None:
+        try:
+            value.astimezone(UTC)
+        except OverflowError as error:
+            raise ma.ValidationError("Not an instant of the years 1 to 9999.") from error
+
+    return ma.fields.AwareDateTime(validate=in_time, **kwargs)
 
 
 LARGEST_KEY = 2**63 - 1

@@ -11,7 +11,7 @@ import marshmallow as ma
 from flask import Response
 
 from booking.api import present
-from booking.api.base import IDEMPOTENCY_DOC, LARGEST_KEY, Blueprint, StrictSchema, bounded, key
+from booking.api.base import IDEMPOTENCY_DOC, LARGEST_KEY, Blueprint, StrictSchema, bounded, key, moment
 from booking.api.referring import CancelSchema
 from booking.domain.errors import Invalid
 from booking.domain.words import PROVIDERS, REFERRERS, Role
@@ -46,8 +46,8 @@ class SlotListSchema(ma.Schema):
 
 class ChoiceSchema(StrictSchema):
     slot_id = key(required=True, strict=True)
-    starts_at = ma.fields.AwareDateTime(required=True, metadata={"description": "As offered"})
-    ends_at = ma.fields.AwareDateTime(required=True, metadata={"description": "As offered"})
+    starts_at = moment(required=True, metadata={"description": "As offered"})
+    ends_at = moment(required=True, metadata={"description": "As offered"})
 
 
 @blp.route("/referrals/<ubrn>/offers")

@@ -20,8 +20,9 @@ from booking.api.base import (
     not_modified,
     required_version,
 )
+from booking.domain.actions import RULES
 from booking.domain.needs import WEEK_PARTS
-from booking.domain.referral import ReferralState
+from booking.domain.referral import Action, ReferralState
 from booking.domain.words import PROVIDERS, REFERRERS, Priority, Role, Sex
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
@@ -196,7 +197,7 @@ def read_referral(ubrn: str) -> Any:
 
 
 @blp.route("/referrals/<ubrn>/cancel", methods=["POST"])
-@allow(*REFERRERS, via=Via.BEARER)
+@allow(*sorted(RULES[Action.CANCEL_REFERRAL].roles), via=Via.BEARER)
 @blp.arguments(CancelSchema)
 @blp.response(200, present.ReferralSchema)
 @blp.alt_response(409, description="Stale version, or a state that does not allow it")

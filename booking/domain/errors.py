@@ -98,6 +98,9 @@ class SlotNotAvailable(BookingError):
     code = "SLOT_NOT_AVAILABLE"
     status = 422
 
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message, code=code, errors=[FieldError("slot_id", code or type(self).code, message)])
+
 
 class SlotTaken(SlotNotAvailable):
     """Somebody else has the last place of the slot."""

@@ -63,7 +63,7 @@ def gives_advice(service: Service) -> bool:
 
 def ask(work: Work, new: NewAdvice) -> AdviceRequest:
     """Ask a service about a patient of the caller's practice; :class:`Invalid` where it can't be asked."""
-    patient = own_patient(work, new.patient_id)
+    patient = own_patient(work, new.patient_id, stays=True)
     if patient.practice_id is None:
         raise Invalid.field("patient_id", "NO_PRACTICE", "A patient with no registered practice can't be asked about.")
     acting = acting_for(work, new.referrer, field="referrer")

@@ -77,8 +77,8 @@ def propose_move(work: Work, reference: str, slot_id: int) -> tuple[Referral, li
     places.hold_place(work, referral, slot, HoldKind.OFFER, until)
     made = offers.add_offer(work, referral, slot, until)
     outbox.enqueue(
-        work, "move-proposed", f"offer:{made.id}:move", {"ubrn": referral.ubrn, "reference": booked.reference},
-        referral_id=referral.id,
+        work, "move-proposed", f"offer:{made.id}:move",
+        {"ubrn": referral.ubrn, "reference": booked.reference, "offer": made.id}, referral_id=referral.id,
     )  # fmt: skip
     audit.record(
         work, f"referral:{referral.id}", "referral.propose_move",

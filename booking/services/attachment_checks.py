@@ -20,7 +20,7 @@ from booking.keys import Keys
 from booking.models import AdviceRequest, Attachment, Referral
 from booking.scanning import ScanFailed, threat_in
 from booking.services import outbox
-from booking.services.attachments import SCAN_OVERDUE, Damaged, record, settle_letter, stored
+from booking.services.attachments import REFERRERS_KINDS, SCAN_OVERDUE, Damaged, record, settle_letter, stored
 from booking.services.work import SYSTEM, Work
 from booking.storage import AttachmentStore, StoreUnavailable, attachment_store
 
@@ -90,8 +90,12 @@ def _conclude(work: Work, attachment_id: int, state: AttachmentState, note: str 
     if referral is not None and row.kind is AttachmentKind.REFERRAL_LETTER:
         settle_letter(work, referral)
     if state is not AttachmentState.AVAILABLE:
+        # The patient may have moved while the file waited: their practice of today must attach it anew.
+        to = row.organisation_id
+        if referral is not None and row.kind in REFERRERS_KINDS:
+            to = referral.practice_id
         outbox.enqueue(
-            work, "attachment-refused", f"attachment:{row.id}:refused", {"organisation_id": row.organisation_id},
+            work, "attachment-refused", f"attachment:{row.id}:refused", {"organisation_id": to},
             referral_id=row.referral_id,
         )  # fmt: skip
 

@@ -107,7 +107,9 @@ def _one(run: _Run, message_id: int) -> None:
     used: Channel | None = None
     try:
         with run.database.unit_of_work(write=False) as session:
-            possible = compose(session, session.get_one(OutboxMessage, message_id), run.public_url, run.ways)
+            possible = compose(
+                session, session.get_one(OutboxMessage, message_id), run.public_url, run.ways, run.clock()
+            )
         used = _send(run.ways, possible)
     except Exception as error:  # whatever it is, the next message must leave
         with run.database.unit_of_work() as session:

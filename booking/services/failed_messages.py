@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from booking.domain.errors import Conflict, NotFound
-from booking.domain.words import REFERRERS, Channel
+from booking.domain.words import REFERRERS, Channel, OrganisationKind
 from booking.models import Organisation, OutboxMessage, Referral
 from booking.services import access_log, audit, outbox
 from booking.services.delivery import TO_POST
@@ -99,7 +99,7 @@ def letter(work: Work, message_id: int) -> bytes:
     if _to_staff(row):
         raise NotFound("A notice to staff has no letter.")
     try:
-        said = patient_words(work.session, row, work.config.public_url)
+        said = patient_words(work.session, row, work.config.public_url, work.now)
     except NoLongerDue:
         raise Conflict("What the message says is no longer so: it needs no letter.", code="NO_LONGER_DUE") from None
     patient = said.patient
@@ -135,7 +135,8 @@ def notify(work: Work) -> int:
         select(Referral.practice_id, func.count().label("messages"))
         .join(OutboxMessage, OutboxMessage.referral_id == Referral.id)
         .join(Organisation, Organisation.id == Referral.practice_id)
-        .where(_UNRESOLVED, Organisation.worklist_email.is_not(None))
+        # A commissioner watches over a closed practice's referrals, and has no list of messages.
+        .where(_UNRESOLVED, Organisation.worklist_email.is_not(None), Organisation.kind == OrganisationKind.PRACTICE)
         .group_by(Referral.practice_id)
     )
     today, told = work.now.astimezone(HOME_ZONE).date(), 0

@@ -147,8 +147,9 @@ def _worklists(session: Session, now: datetime) -> Found:
                 yield 4, f"{name} {row.id}", "is live and on no worklist, or on one without owner or due date"
                 continue
             owner = OrganisationKind.PROVIDER if OWNER[row.worklist] is Owner.PROVIDER else OrganisationKind.PRACTICE
-            # A provider's list falls to the practice while no provider is known, never the other way round.
-            if owner is OrganisationKind.PRACTICE and row.kind is not owner:
+            # A provider's list falls to the practice while no provider is known, never the other way round; that
+            # of a practice that closed without a successor to its commissioner.
+            if owner is OrganisationKind.PRACTICE and row.kind is OrganisationKind.PROVIDER:
                 yield 4, f"{name} {row.id}", f"{row.worklist} belongs to a {owner}, not to a {row.kind}"
 
 

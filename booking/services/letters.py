@@ -11,13 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from booking.domain.ids import show_ubrn
-from booking.domain.referral import ReferralState
+from booking.domain.referral import CHOOSING, ReferralState
 from booking.domain.words import BookingState, Channel, Language, OfferState
 from booking.languages import moment, say
 from booking.messaging import Message, Undeliverable
-from booking.models import Booking, Offer, Organisation, OutboxMessage, Patient, Referral
+from booking.models import AccessCode, Booking, Offer, Organisation, OutboxMessage, Patient, Referral
 from booking.services.message_words import (
     BECAUSE,
+    CONCERNS_CHOICE,
     CONCERNS_TIME,
     FOR_TIME,
     IS_TIME,
@@ -26,6 +27,8 @@ from booking.services.message_words import (
     PATIENT,
     REASONS,
     SIGN_IN,
+    SIGN_IN_NO_CODE,
+    SMS_NO_CODE,
     SMS_SIGN_IN,
     STAFF,
     WORK,
@@ -49,9 +52,9 @@ class Said:
     sms: str
 
 
-def compose(session: Session, row: OutboxMessage, public_url: str, can: Container[Channel]) -> list[
-    tuple[Channel, Message]
-]:  # fmt: skip
+def compose(
+    session: Session, row: OutboxMessage, public_url: str, can: Container[Channel], now: datetime
+) -> list[tuple[Channel, Message]]:
     """The ways to tell it, the preferred one first, of those that ``can`` be used; none where it must be posted.
 
     Raises :class:`Undeliverable` where there is nobody to tell, :class:`NoLongerDue` where it is too late to.
@@ -59,7 +62,7 @@ def compose(session: Session, row: OutboxMessage, public_url: str, can: Containe
     """
     if (staff := _staff_address(session, row)) is not None:
         return [(Channel.EMAIL, _staff_message(row, staff, public_url))]
-    said = patient_words(session, row, public_url)
+    said = patient_words(session, row, public_url, now)
     patient, language = said.patient, said.patient.language
     mail = "\n\n".join((said.text, said.sign_in, say(language, NO_ANSWERS))) + "\n"
     possible = {
@@ -95,8 +98,8 @@ def _staff_message(row: OutboxMessage, to: str, public_url: str) -> Message:
     return Message(row.event_key, to, words.subject, f"{text}\n\nSign in: {public_url}\n")
 
 
-def patient_words(session: Session, row: OutboxMessage, public_url: str) -> Said:
-    """What the row tells its referral's patient, in their language."""
+def patient_words(session: Session, row: OutboxMessage, public_url: str, now: datetime) -> Said:
+    """What the row tells its referral's patient, in their language, as things stand now: it may be days old."""
     found = session.execute(
         select(Referral, Patient).join(Patient, Patient.id == Referral.patient_id).where(Referral.id == row.referral_id)
     ).first()
@@ -106,11 +109,10 @@ def patient_words(session: Session, row: OutboxMessage, public_url: str) -> Said
     if patient.pseudonymised_at is not None:
         raise NoLongerDue
     booked, offer = _booking(session, row), _offer(session, row)
-    if row.kind in CONCERNS_TIME and not _still_due(booked, offer):
+    if not _still_true(row, referral, booked, offer, now):
         raise NoLongerDue
     language = patient.language
-    kind = "referral-ready:triage" if _reads_first(row, referral) else row.kind
-    words = PATIENT.get(kind, NEWS)
+    words = PATIENT.get(_kind(session, row, referral, booked, now), NEWS)
     values = {
         "when": _when(booked, language, row.kind),
         "reason": _reason(row, booked, language),
@@ -118,14 +120,39 @@ def patient_words(session: Session, row: OutboxMessage, public_url: str) -> Said
     }
     text = say(language, words.text, **values)
     shown = {"url": public_url, "reference": show_ubrn(referral.ubrn)}
+    by_mail, by_text = (SIGN_IN, SMS_SIGN_IN) if _has_code(session, referral, now) else (SIGN_IN_NO_CODE, SMS_NO_CODE)
     return Said(
-        patient, referral, say(language, words.subject), text, say(language, SIGN_IN, **shown),
-        f"{text} {say(language, SMS_SIGN_IN, **shown)}",
+        patient, referral, say(language, words.subject), text, say(language, by_mail, **shown),
+        f"{text} {say(language, by_text, **shown)}",
     )  # fmt: skip
 
 
-def _reads_first(row: OutboxMessage, referral: Referral) -> bool:
-    return row.kind == "referral-ready" and referral.state is ReferralState.AWAITING_TRIAGE
+def _kind(session: Session, row: OutboxMessage, referral: Referral, booked: Booking | None, now: datetime) -> str:
+    """Which words fit: what has come of the referral since the row was written changes them."""
+    if row.kind == "referral-ready" and referral.state is ReferralState.AWAITING_TRIAGE:
+        return "referral-ready:triage"
+    if row.kind == "referral-ready" and referral.state is ReferralState.TRIAGED_PROVIDER_TO_ACTION:
+        return "triage-accepted"
+    if row.kind in ("referral-returned", "referral-cancelled") and booked is not None:
+        return f"{row.kind}:booked"
+    if row.kind in ("offers-ready", "slot-found") and not _any_offer(session, referral, now):
+        return "offers-changed"  # nothing is being kept any more
+    return row.kind
+
+
+def _any_offer(session: Session, referral: Referral, now: datetime) -> bool:
+    query = select(Offer.id).where(
+        Offer.referral_id == referral.id, Offer.state == OfferState.OPEN, Offer.expires_at > now
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _has_code(session: Session, referral: Referral, now: datetime) -> bool:
+    """Whether an access code exists that works: a provider's referral has none before its letter, and codes expire."""
+    query = select(AccessCode.id).where(
+        AccessCode.referral_id == referral.id, AccessCode.revoked_at.is_(None), AccessCode.expires_at > now
+    )
+    return session.scalar(query.limit(1)) is not None
 
 
 def _booking(session: Session, row: OutboxMessage) -> Booking | None:
@@ -141,10 +168,19 @@ def _offer(session: Session, row: OutboxMessage) -> Offer | None:
     return session.get(Offer, key) if isinstance(key, int) else None
 
 
-def _still_due(booked: Booking | None, offer: Offer | None) -> bool:
-    if booked is not None:
-        return booked.state is BookingState.BOOKED
-    return offer is not None and offer.state is OfferState.OPEN
+def _still_true(
+    row: OutboxMessage, referral: Referral, booked: Booking | None, offer: Offer | None, now: datetime
+) -> bool:
+    """An old time must not arrive after a new one, nor a reminder of what is over."""
+    if row.kind in CONCERNS_CHOICE:
+        return referral.state in CHOOSING
+    if row.kind == "did-not-attend":
+        return booked is None or booked.state is not BookingState.ATTENDED
+    if row.kind not in CONCERNS_TIME:
+        return True
+    stands = booked is None or (booked.state is BookingState.BOOKED and booked.starts_at > now)
+    kept = offer is None or (offer.state is OfferState.OPEN and offer.expires_at > now)
+    return stands and kept and (booked is not None or offer is not None)
 
 
 def _when(booked: Booking | None, language: Language, kind: str) -> str:

@@ -86,7 +86,20 @@ PATIENT: Mapping[str, Words] = {
         _("The hospital or clinic has written to your practice about your referral. Your practice will tell you what "
           "happens next."),
     ),
+    "referral-returned:booked": Words(
+        _("Your appointment is cancelled"),
+        _("Your appointment{when} is cancelled. The hospital or clinic has written to your practice about your "
+          "referral. Your practice will tell you what happens next."),
+    ),
     "referral-cancelled": Words(_("Your referral is cancelled"), _("Your referral has been cancelled.")),
+    "referral-cancelled:booked": Words(
+        _("Your referral is cancelled"),
+        _("Your referral has been cancelled. Your appointment{when} is cancelled with it."),
+    ),
+    "referral-closed": Words(
+        _("Your referral is closed"),
+        _("Your referral is closed. If you think that you still need to be seen, please ask your practice."),
+    ),
     "transferred": Words(
         _("Your referral has moved"),
         _("Your referral has moved to another hospital or clinic. You need do nothing now."),
@@ -94,6 +107,11 @@ PATIENT: Mapping[str, Words] = {
     "practice-changed": Words(
         _("Your practice has changed"),
         _("Your referral has moved with you to your new practice. It stays as it is: you need do nothing."),
+    ),
+    "practice-closed": Words(
+        _("Your practice has closed"),
+        _("Your practice has closed. Your referral stays as it is, and so does your place in the queue. Please "
+          "register with another practice, which will then look after it."),
     ),
 }  # fmt: skip
 NEWS = Words(_("News about your referral"), _("There is news about your referral."))
@@ -113,8 +131,16 @@ REASONS: Mapping[str, str] = {
 SIGN_IN = _("Sign in at {url} with your booking reference {reference}, your access code and your date of birth.")
 NO_ANSWERS = _("Please don't answer this message: nobody reads the answers.")
 SMS_SIGN_IN = _("Sign in at {url} with reference {reference}.")
-CONCERNS_TIME = frozenset({"reminder", "offer-expiring"})
-"""Kinds that are about something to come: once it is gone or over, they no longer leave."""
+SIGN_IN_NO_CODE = _(
+    "To sign in at {url} you need your booking reference {reference}, your date of birth and an access code. If you "
+    "have no code, or it no longer works, please ask your practice for a letter with a new one."
+)
+SMS_NO_CODE = _("Ask your practice for a new access code, then sign in at {url} with reference {reference}.")
+"""Where no code was made yet, or the last one has expired."""
+CONCERNS_TIME = frozenset({"reminder", "offer-expiring", "appointment-booked", "appointment-changed", "move-proposed"})
+"""Kinds that are about something to come: once it is gone, over or another, they no longer leave."""
+CONCERNS_CHOICE = frozenset({"offers-ready", "slot-found", "deferred"})
+"""Kinds for those who are choosing: once they are booked, or the referral has ended, they no longer leave."""
 
 STAFF: Mapping[str, Words] = {
     "overdue": Words("Overdue work", "On your worklist “{worklist}”, {entries} more is or are overdue."),

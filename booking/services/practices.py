@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from booking.domain.errors import Conflict, Invalid, NotFound
 from booking.domain.ids import parse_nhs_number
-from booking.domain.referral import TERMINAL, Action
+from booking.domain.referral import TERMINAL, Action, ReferralState
 from booking.domain.words import COMMISSIONERS, AdviceState, OrganisationKind, Role
 from booking.models import Account, AccountRole, AdviceRequest, Organisation, Patient, Referral
 from booking.services import accounts, audit, outbox
@@ -61,7 +61,7 @@ def transfer(work: Work, nhs_number: str, date_of_birth: date) -> Moved:
         before={"practice": before.ods_code if before is not None else None},
         after={"practice": new.ods_code, "referrals": len(moved.open) + moved.ended, "advice": moved.advice},
     )  # fmt: skip
-    _tell(work, moved.open[:1], f"patient:{patient.id}:practice:{patient.version}")
+    _tell(work, _sent(moved.open)[:1], key=f"patient:{patient.id}:practice:{patient.version}")
     work.session.flush()
     return Moved(patient, len(moved.open), moved.ended, moved.advice)
 
@@ -125,11 +125,16 @@ def _note(work: Work, chain: str, action: str, before: int, after: int) -> None:
     audit.record(work, chain, action, before={"practice_id": before}, after={"practice_id": after})
 
 
-def _tell(work: Work, referrals: Sequence[Referral], key: str | None = None) -> None:
-    """Tell the patients of these referrals that another practice looks after them now."""
+def _sent(referrals: Sequence[Referral]) -> list[Referral]:
+    """Without drafts: those are the practice's alone, and their patients know nothing of them."""
+    return [one for one in referrals if one.state is not ReferralState.DRAFT]
+
+
+def _tell(work: Work, referrals: Sequence[Referral], *, kind: str = "practice-changed", key: str | None = None) -> None:
+    """Tell the patients of these referrals that another practice looks after them now, or that theirs has closed."""
     for referral in referrals:
         outbox.enqueue(
-            work, "practice-changed", key or f"referral:{referral.id}:practice:{referral.version}",
+            work, kind, key or f"referral:{referral.id}:practice:{referral.version}",
             {"ubrn": referral.ubrn}, referral_id=referral.id,
         )  # fmt: skip
 
@@ -170,7 +175,8 @@ def close(work: Work, ods_code: str, successor: str | None) -> Closing:
     _end_roles(work, practice)
     _reregister(work, practice, heir)
     moved = _hand_over(work, Referral.practice_id == practice.id, AdviceRequest.practice_id == practice.id, to)
-    _tell(work, list({referral.patient_id: referral for referral in moved.open}.values()))
+    told = {referral.patient_id: referral for referral in _sent(moved.open)}
+    _tell(work, list(told.values()), kind="practice-closed" if heir is None else "practice-changed")
     audit.record(
         work, f"organisation:{practice.id}", "practice.close",
         after={

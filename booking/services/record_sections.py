@@ -116,7 +116,7 @@ def _tables(title: str, one: Values) -> Iterator[Section]:
         ]),
         ("messages to you", ("What", "How", "Written", "Sent"), [
             (_code(row["kind"]), _code(row["channel"]), _text(row["created_at"]),
-             "could not be sent" if row["failed_at"] else _text(row["delivered_at"]))
+             "not sent" if row["failed_at"] else _text(row["delivered_at"]))
             for row in one["messages"]
         ]),
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from booking.domain.errors import Forbidden, Invalid, NotFound, StaleVersion
 from booking.domain.ids import new_ubrn, parse_ubrn
 from booking.domain.referral import TERMINAL, Action, ReferralState, next_state
 from booking.domain.targets import clock_start, due_date
-from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, Priority, Role
+from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, BookingState, Priority, Role
 from booking.models import (
     Booking,
     ClinicType,
@@ -249,21 +249,31 @@ def cancel_referral(work: Work, ubrn: str, *, reason: str, comment: str | None, 
     referral = lock_referral(work, ubrn, version=version)
     why = Why(reason, comment)
     permit(work, referral, Action.CANCEL_REFERRAL, why)
+    if work.actor.role in PROVIDERS:
+        must_be_responsible(work, referral)
     given_back = places.booked_ahead(work, referral)
+    appointment = _appointment_ahead(work, referral)
     released = places.release_everything(work, referral, reason_code=reason)
     transition(work, referral, Action.CANCEL_REFERRAL, why, detail={"released": released})
     freed.settle(work, referral)
     for slot_id in given_back:
         freed.freed(work, slot_id)
-    outbox.enqueue(
-        work,
-        "referral-cancelled",
-        f"referral:{referral.id}:cancelled",
-        {"ubrn": referral.ubrn},
-        referral_id=referral.id,
-    )
+    if reason != "PATIENT_DECEASED":  # nobody writes to the dead
+        outbox.enqueue(
+            work, "referral-cancelled", f"referral:{referral.id}:cancelled",
+            {"ubrn": referral.ubrn, **({"reference": appointment} if appointment else {})}, referral_id=referral.id,
+        )  # fmt: skip
     work.session.flush()
     return own_referral(work, referral.ubrn)
+
+
+def _appointment_ahead(work: Work, referral: Referral) -> str | None:
+    """The reference of the appointment that the patient would come to."""
+    return work.session.scalar(
+        select(Booking.reference).where(
+            Booking.referral_id == referral.id, Booking.state == BookingState.BOOKED, Booking.starts_at > work.now
+        )
+    )
 
 
 def reissue_access_code(work: Work, ubrn: str) -> tuple[Referral, str]:

@@ -197,7 +197,10 @@ def _with_nothing_left(work: Work, batch: int) -> list[Patient]:
     # Somebody who was registered and never referred is kept as long as a referral made on that day.
     unused = Patient.created_at < _latest(work.today, YEARS)
     query = select(Patient).where(Patient.pseudonymised_at.is_(None), ~kept, ~asked, ever | unused)
-    return list(work.session.scalars(query.order_by(Patient.id).limit(batch).with_for_update()))
+    locked = work.session.scalars(query.order_by(Patient.id).limit(batch).with_for_update()).all()
+    # Again, now that nobody else can refer them: a lock that was waited for does not see what its holder wrote.
+    again = query.where(Patient.id.in_([one.id for one in locked])).order_by(Patient.id)
+    return list(work.session.scalars(again.execution_options(populate_existing=True)))
 
 
 def _pseudonymise(work: Work, one: Patient) -> None:

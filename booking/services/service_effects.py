@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from booking.domain.eligibility import PRIORITY_BIT, ServiceRules, why_slot_not
 from booking.domain.referral import CHOOSING, TERMINAL
 from booking.domain.service_definition import Definition
 from booking.domain.words import BookingMode, BookingState, OfferState, SlotStatus
-from booking.models import Booking, PlanRequest, Referral, ReferralService, Service, Slot
+from booking.models import Booking, Offer, PlanRequest, Referral, ReferralService, Service, Slot
 from booking.services import audit, outbox, places
 from booking.services.directory import LOADED
 from booking.services.unusable import give_back, may_use, usable_by
@@ -174,7 +174,7 @@ def _let_go(work: Work, holds: list[Booking], service: Service) -> None:
         hold.state, hold.released_at = BookingState.EXPIRED, work.now
     work.session.flush()
     for referral_id in touched:
-        places.close_offers(work, referral_id, OfferState.SUPERSEDED)
+        _close_offers_there(work, referral_id, service)
         referral = work.session.get_one(Referral, referral_id)
         key = f"referral:{referral_id}:offers-changed:service:{service.id}:{service.version}"
         outbox.enqueue(work, "offers-changed", key, {"ubrn": referral.ubrn}, referral_id=referral_id)
@@ -182,3 +182,14 @@ def _let_go(work: Work, holds: list[Booking], service: Service) -> None:
     if touched:
         reason = "A service no longer gives the times kept"
         work.session.add(PlanRequest(reason=reason, referral_ids=touched, requested_at=work.now))
+
+
+def _close_offers_there(work: Work, referral_id: int, service: Service) -> None:
+    """Only those at this service: a time kept elsewhere stays shown as long as it stays kept."""
+    there = select(Slot.id).where(Slot.service_id == service.id)
+    work.session.execute(
+        update(Offer)
+        .where(Offer.referral_id == referral_id, Offer.state == OfferState.OPEN, Offer.slot_id.in_(there))
+        .values(state=OfferState.SUPERSEDED)
+        .execution_options(synchronize_session="fetch")
+    )

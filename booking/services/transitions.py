@@ -14,11 +14,11 @@ from booking.domain.referral import TERMINAL, Action, ReferralState, next_state
 from booking.domain.targets import due_date
 from booking.domain.words import BookingState, ClockChange, ClockState, Worklist
 from booking.domain.worklists import OWNER, Facts, Owner, contact_by, worklist_of
-from booking.models import Booking, ClockEvent, Referral, ReferralEvent, Service
+from booking.models import Booking, ClockEvent, Referral, ReferralEvent, Service, Slot
 from booking.services import audit
 from booking.services.holidays import bank_holidays
 from booking.services.policy import current_policy
-from booking.services.work import Work
+from booking.services.work import HOME_ZONE, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def transition(
         referral.accepted_at = None
     elif action is Action.ACCEPT:
         referral.accepted_at = work.now
-    if action is Action.CANCEL_APPOINTMENT_BY_PROVIDER:
+    if action in (Action.CANCEL_APPOINTMENT_BY_PROVIDER, Action.CANCEL_AND_ACT_LATER):
         referral.first_in_line_since = work.now
     elif action is Action.BOOK or to in TERMINAL:
         referral.first_in_line_since = None
@@ -104,12 +104,33 @@ def relist(work: Work, referral: Referral, action: Action | None = None, *, appo
     since = work.today
     shortened = service.contact_by if service is not None else None
     due = contact_by(worklist, referral.priority, since, bank_holidays(), shortened)
+    if worklist is before and action is Action.CHANGE_PRIORITY and referral.worklist_since is not None:
+        began = referral.worklist_since.astimezone(HOME_ZONE).date()
+        _redate(work, referral, due, contact_by(worklist, referral.priority, began, bank_holidays(), shortened))
+        return
+    if appointment is None and referral.state is ReferralState.BOOKED:
+        appointment = _appointment_day(work, referral)
     if appointment is not None:
         if worklist is Worklist.APPOINTMENTS_BOOKED:
             due = contact_by(worklist, referral.priority, max(appointment, since), bank_holidays(), shortened)
         else:
             due = max(since, min(due, appointment))
     referral.worklist_since, referral.worklist_due, referral.escalated_at = work.now, due, None
+
+
+def _redate(work: Work, referral: Referral, from_now: date, from_start: date) -> None:
+    """Another priority brings the due date forward, or back to what it would have been, and never puts it off."""
+    due = from_now if referral.worklist_due is None else min(from_now, max(referral.worklist_due, from_start))
+    referral.worklist_due = due
+    if due >= work.today:
+        referral.escalated_at = None
+
+
+def _appointment_day(work: Work, referral: Referral) -> date | None:
+    booked = select(Slot.local_date).join(Booking, Booking.slot_id == Slot.id)
+    return work.session.scalar(
+        booked.where(Booking.referral_id == referral.id, Booking.state == BookingState.BOOKED).limit(1)
+    )
 
 
 def _unlist(work: Work, referral: Referral, owner: int | None) -> None:
@@ -126,7 +147,9 @@ def _unlist(work: Work, referral: Referral, owner: int | None) -> None:
 
 
 def _move_clock(work: Work, referral: Referral, before: ReferralState, action: Action) -> None:
-    if before is ReferralState.DRAFT and action is not Action.CHANGE_SHORTLIST and referral.state not in TERMINAL:
+    if before is referral.state is ReferralState.DRAFT:
+        return  # whatever is done to a draft, nothing was referred yet
+    if before is ReferralState.DRAFT and referral.state not in TERMINAL:
         _write_tick(work, referral, Tick(ClockChange.START, "The referral was made"), referral.rtt_clock_start)
         return
     if action is Action.REBOOK_AFTER_NON_ATTENDANCE and referral.rtt_clock_state is ClockState.NULLIFIED:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 
 from booking.domain.referral import Action, ReferralState
-from booking.domain.words import BookingMode, BookingState, HoldKind, Priority, SlotStatus
+from booking.domain.words import BookingMode, BookingState, HoldKind, Priority, SlotStatus, Worklist
 from booking.models import Booking, PlanRequest, Publication, Referral, ReferralEvent, ReferralService, Service, Slot
 from booking.services import offers, outbox
 from booking.services.places import has_free_place
@@ -79,6 +79,13 @@ def to_look_at(work: Work, memory: Memory) -> list[int]:
     return found
 
 
+def _is_waiting() -> ColumnElement[bool]:
+    """SQL: in one of those states, or not booked with the provider as the one who must see to it (redirected, or to be
+    booked again after not attending)."""
+    theirs = Referral.worklist == Worklist.APPOINTMENTS_FOR_BOOKING
+    return or_(Referral.state.in_(WAITING), and_(Referral.state == ReferralState.NOT_BOOKED, theirs))
+
+
 def _waiting(work: Work) -> list[int]:
     open_services = _services_with_places(work)
     held = exists().where(
@@ -90,7 +97,7 @@ def _waiting(work: Work) -> list[int]:
     deferred = Referral.state == ReferralState.DEFERRED_TO_PROVIDER
     query = (
         select(Referral.id)
-        .where(Referral.state.in_(WAITING), or_(and_(~held, listed), and_(deferred, held)))
+        .where(_is_waiting(), or_(and_(~held, listed), and_(deferred, held)))
         .order_by(
             case(_NEED, value=Referral.priority), Referral.first_in_line_since.is_(None), Referral.due_date, Referral.id
         )
@@ -113,7 +120,7 @@ def _services_with_places(work: Work) -> Sequence[int]:
         select(ReferralService.service_id)
         .join(Referral, Referral.id == ReferralService.referral_id)
         .join(Service, Service.id == ReferralService.service_id)
-        .where(Referral.state.in_(WAITING), Service.booking_mode == BookingMode.DIRECTLY_BOOKABLE)
+        .where(_is_waiting(), Service.booking_mode == BookingMode.DIRECTLY_BOOKABLE)
         .distinct()
         .subquery()
     )
@@ -128,14 +135,20 @@ def offer_one(work: Work, referral_id: int) -> bool:
     """Offer a time to one who waits, if any suits: True if so. Passed over where somebody is changing the referral."""
     referral = work.session.scalars(
         select(Referral)
-        .where(Referral.id == referral_id, Referral.state.in_(WAITING))
+        .where(Referral.id == referral_id, _is_waiting())
         .options(*WITH_DETAIL)
         .with_for_update(of=Referral, skip_locked=True)
         .execution_options(populate_existing=True)
     ).first()
-    if referral is None or not offers.ensure_offers(work, referral):
+    if referral is None:
+        return False
+    known = any(offer.guaranteed for offer in offers.open_offers(work, referral))
+    if not offers.ensure_offers(work, referral):
         return False
     slot_found(work, referral)
+    if known:  # whoever made that offer has told of it
+        work.session.flush()
+        return True
     outbox.enqueue(
         work, "slot-found", f"referral:{referral.id}:slot-found:{referral.version}", {"ubrn": referral.ubrn},
         referral_id=referral.id,

@@ -16,7 +16,7 @@ from booking.domain.words import PROVIDERS, BookingMode
 from booking.models import Referral, Service
 from booking.services import audit, referrals
 from booking.services.life.attendance import attended, did_not_attend, rebook
-from booking.services.life.pieces import Given, Handler, see_to_letter, shortlisted
+from booking.services.life.pieces import Given, Handler, see_to_letter, shortlisted, tell
 from booking.services.life.provider import accept, cancel_and_act_later, redirect, reject, triage_accept, triage_return
 from booking.services.life.referrer import change_priority, change_shortlist, defer, issue, send_for_triage
 from booking.services.transitions import permit, relist, transition
@@ -92,11 +92,12 @@ def acknowledge(work: Work, ubrn: str) -> Referral:
     return referrals.own_referral(work, referral.ubrn)
 
 
-def _only(action: Action) -> Handler:
-    """An action that moves the referral and nothing else."""
+def _only(action: Action, news: str) -> Handler:
+    """An action that moves the referral, of which the patient hears, and nothing else."""
 
     def handler(work: Work, referral: Referral, given: Given) -> None:
         transition(work, referral, action, given.why)
+        tell(work, referral, news)
 
     return handler
 
@@ -117,7 +118,7 @@ HANDLERS: Mapping[Action, Handler] = {
     Action.RECORD_ATTENDED: attended,
     Action.RECORD_DID_NOT_ATTEND: did_not_attend,
     Action.REBOOK_AFTER_NON_ATTENDANCE: rebook,
-    Action.ADVISE_REFERRER: _only(Action.ADVISE_REFERRER),
-    Action.RECORD_ASSESSMENT_RESULT: _only(Action.RECORD_ASSESSMENT_RESULT),
-    Action.CLOSE: _only(Action.CLOSE),
+    Action.ADVISE_REFERRER: _only(Action.ADVISE_REFERRER, "referral-returned"),
+    Action.RECORD_ASSESSMENT_RESULT: _only(Action.RECORD_ASSESSMENT_RESULT, "referral-returned"),
+    Action.CLOSE: _only(Action.CLOSE, "referral-closed"),
 }

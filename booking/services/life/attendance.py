@@ -12,7 +12,7 @@ from booking.domain.words import (
     BookingState,
 )
 from booking.models import Booking, Referral
-from booking.services.life.pieces import Given, tell
+from booking.services.life.pieces import Given, offer_now, tell
 from booking.services.transitions import transition
 from booking.services.work import Work
 
@@ -35,7 +35,7 @@ def did_not_attend(work: Work, referral: Referral, given: Given) -> None:
 
 def rebook(work: Work, referral: Referral, given: Given) -> None:
     transition(work, referral, Action.REBOOK_AFTER_NON_ATTENDANCE, given.why)
-    tell(work, referral, "offers-ready")
+    tell(work, referral, "offers-ready" if offer_now(work, referral) else "deferred")
 
 
 def _over(work: Work, referral: Referral, corrected: BookingState) -> Booking:

@@ -18,7 +18,7 @@ from booking.domain.words import (
     Priority,
 )
 from booking.models import Attachment, Booking, Organisation, Referral, ReferralService, Service
-from booking.services import freed, outbox, places
+from booking.services import freed, offers, outbox, places, referrals
 from booking.services.booking import current_booking
 from booking.services.directory import rules_of, services_by_id
 from booking.services.policy import current_policy
@@ -114,6 +114,12 @@ def let_go(work: Work, referral: Referral) -> None:
     places.release_holds(work, referral.id)
     places.close_offers(work, referral.id, OfferState.SUPERSEDED)
     freed.settle(work, referral)
+
+
+def offer_now(work: Work, referral: Referral) -> bool:
+    """Offer a locked referral that is choosing what is free; False where nothing suits: then don't say there is."""
+    work.session.flush()
+    return bool(offers.ensure_offers(work, referrals.own_referral(work, referral.ubrn)))
 
 
 def live(work: Work, referral: Referral) -> Booking:

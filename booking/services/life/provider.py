@@ -8,6 +8,7 @@ from booking.domain.words import (
 )
 from booking.models import Referral
 from booking.services import places
+from booking.services.booking import current_booking
 from booking.services.life.pieces import (
     Given,
     chosen,
@@ -15,6 +16,7 @@ from booking.services.life.pieces import (
     let_go,
     live,
     must_be_ahead,
+    offer_now,
     set_priority,
     set_shortlist,
     tell,
@@ -24,15 +26,21 @@ from booking.services.work import Work
 
 
 def accept(work: Work, referral: Referral, given: Given) -> None:
-    transition(work, referral, Action.ACCEPT, given.why, appointment=live(work, referral).slot.local_date)
+    booked = live(work, referral)
+    must_be_ahead(work, booked)  # else accepting again and again would put off the day it is due for ever
+    transition(work, referral, Action.ACCEPT, given.why, appointment=booked.slot.local_date)
 
 
 def reject(work: Work, referral: Referral, given: Given) -> None:
+    """The appointment goes with it; one that has begun is not rejected but attended, or not."""
+    booked = current_booking(work, referral)
+    if booked is not None:
+        must_be_ahead(work, booked)
     slot_ids = places.booked_ahead(work, referral)
     places.release_everything(work, referral, reason_code=given.reason or "REJECTED")
     transition(work, referral, Action.REJECT, given.why)
     give_back(work, referral, slot_ids)
-    tell(work, referral, "referral-returned")
+    tell(work, referral, "referral-returned", reference=booked.reference if booked is not None else None)
 
 
 def triage_accept(work: Work, referral: Referral, given: Given) -> None:
@@ -60,8 +68,8 @@ def redirect(work: Work, referral: Referral, given: Given) -> None:
     offered = {row.clinic_type_code for row in service.clinic_types}
     referral.clinic_type_code = referral.clinic_type_code if referral.clinic_type_code in offered else None
     transition(work, referral, action, given.why, detail={"from": came_from, "service": service.id})
-    if action is Action.REDIRECT:
-        tell(work, referral, "offers-ready")
+    found = action is Action.REDIRECT and offer_now(work, referral)
+    tell(work, referral, "offers-ready" if found else "transferred")
 
 
 def cancel_and_act_later(work: Work, referral: Referral, given: Given) -> None:
