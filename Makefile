@@ -29,7 +29,7 @@ run-fresh: .venv/.runtime ## The same from an empty database: the demo's data is
 	@scripts/run.sh
 
 test: .venv/.test ## Set everything up and run all tests, on SQLite and PostgreSQL and in a browser
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 check: .venv/.dev ## Lint, types, import rules, migrations in step with the models
 	@echo "==> ruff"; .venv/bin/ruff check . && .venv/bin/ruff format --check .
