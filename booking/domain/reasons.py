@@ -35,6 +35,9 @@ class Reason:
         return role in self.roles and effective
 
 
+WRONG_CLINIC = "WRONG_CLINIC"
+"""Given for a cancellation, it takes the service off the shortlist: it is not proposed again."""
+
 _PATIENT = frozenset({Role.PATIENT}) | REFERRERS
 _EITHER = REFERRERS | PROVIDERS
 
@@ -50,7 +53,7 @@ REASONS: Mapping[ReasonList, tuple[Reason, ...]] = {
         Reason("CLINICIAN_UNAVAILABLE", "The clinician can't be there", PROVIDERS),
         Reason("CLINIC_CANCELLED", "The clinic can't take place", PROVIDERS),
         Reason("ROOM_OR_EQUIPMENT", "The room or the equipment can't be used", PROVIDERS),
-        Reason("WRONG_CLINIC", "The patient needs another clinic", PROVIDERS),
+        Reason(WRONG_CLINIC, "The patient needs another clinic", PROVIDERS),
         Reason("BOOKED_IN_ERROR", "The appointment was booked by mistake", PROVIDERS),
         Reason("OTHER", "Another reason", PROVIDERS, comment_due=True),
     ),

@@ -93,8 +93,8 @@ class Referral(OnAWorklist, Base):
         Index(
             "ix_referral_overdue",
             "worklist_due",
-            sqlite_where=text("worklist IS NOT NULL AND escalated_at IS NULL"),
-            postgresql_where=text("worklist IS NOT NULL AND escalated_at IS NULL"),
+            sqlite_where=text("worklist IS NOT NULL"),
+            postgresql_where=text("worklist IS NOT NULL"),
         ),
         Index("ix_referral_service", "service_id"),
         Index("ix_referral_practice", "practice_id", "id"),

@@ -19,6 +19,7 @@ from sqlalchemy.orm import joinedload
 from booking.domain.actions import check_action
 from booking.domain.clock import weeks_waited
 from booking.domain.errors import Conflict, FieldError, Invalid, NotFound
+from booking.domain.reasons import WRONG_CLINIC
 from booking.domain.referral import Action
 from booking.domain.words import BookingState, ClockState, HoldKind, Priority, SlotStatus
 from booking.models import Booking, ClinicCancellation, Patient, Practitioner, Referral, Service, Slot
@@ -26,6 +27,7 @@ from booking.services import audit, freed, outbox
 from booking.services.booking import lock_own_booking, must_be_ahead
 from booking.services.publishing import on_dates
 from booking.services.refusals import translated
+from booking.services.shortlists import strike
 from booking.services.slot_endings import end_holds, request_plan
 from booking.services.slot_writing import lock_slots
 from booking.services.transitions import Why, permit, transition
@@ -300,6 +302,8 @@ def cancel_one(
     again = {referral.id}
     lock_slots(work, [booked.slot_id])
     _cancel_appointments(work, [(booked, referral)], why)
+    if reason == WRONG_CLINIC:
+        strike(work, referral, booked.slot.service_id)
     if withdraw_slot:
         again |= {hold.referral_id for hold in end_holds(work, [booked.slot_id])}
         _take_off(work, [booked.slot_id])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Select, and_, select, union_all, update
+from sqlalchemy import Select, and_, or_, select, union_all, update
 from sqlalchemy.orm import Session
 
 from booking.domain.referral import TERMINAL
@@ -29,6 +30,8 @@ class Overdue:
 
 
 BATCH = 1000
+AGAIN = timedelta(days=7)
+"""What is still overdue after so long is told on again, for as long as it is."""
 
 
 def escalate(work: Work) -> list[Overdue]:
@@ -38,9 +41,10 @@ def escalate(work: Work) -> list[Overdue]:
     """
     found: dict[tuple[int, Worklist], int] = {}
     for thing in (Referral, AdviceRequest):
+        untold = or_(thing.escalated_at.is_(None), thing.escalated_at < work.now - AGAIN)
         due = (
             select(thing.id, thing.worklist_organisation_id, thing.worklist)
-            .where(thing.worklist.is_not(None), thing.escalated_at.is_(None), thing.worklist_due < work.today)
+            .where(thing.worklist.is_not(None), untold, thing.worklist_due < work.today)
             .order_by(thing.worklist_due, thing.id)
             .limit(BATCH)
             .with_for_update(skip_locked=True)

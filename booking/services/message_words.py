@@ -79,7 +79,7 @@ PATIENT: Mapping[str, Words] = {
     "triage-accepted": Words(
         _("Your referral has been accepted"),
         _("A specialist has read your referral and accepted it. The hospital or clinic will arrange an appointment "
-          "with you, or you can choose one."),
+          "with you."),
     ),
     "referral-returned": Words(
         _("News about your referral"),

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from booking.domain.eligibility import why_service_not
 from booking.domain.errors import FieldError, Invalid
 from booking.domain.words import BookingMode, Priority
-from booking.models import Organisation, Patient, Practitioner, Service, ServicePractitioner
+from booking.models import Organisation, Patient, Practitioner, Referral, ReferralService, Service, ServicePractitioner
 from booking.services.directory import rules_of, services_by_id, visible_ids
 from booking.services.work import Work
 
@@ -96,3 +96,11 @@ def _why_mode_not(service: Service, length: int) -> tuple[str, str] | None:
 def letter_due(services: Sequence[Service], clinical_information: str) -> bool:
     """Whether a letter must still be attached: somebody asks for one, and nothing clinical was written here."""
     return any(service.letter_required for service in services) and not clinical_information.strip()
+
+
+def strike(work: Work, referral: Referral, service_id: int) -> None:
+    """The provider has found it the wrong clinic: it is not proposed again. Whoever has the duty finds another."""
+    row = work.session.get(ReferralService, (referral.id, service_id))
+    if row is not None:
+        work.session.delete(row)
+        work.session.flush()

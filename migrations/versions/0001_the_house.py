@@ -444,7 +444,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('ubrn', name=op.f('uq_referral_ubrn'))
     )
     with op.batch_alter_table('referral', schema=None) as batch_op:
-        batch_op.create_index('ix_referral_overdue', ['worklist_due'], unique=False, sqlite_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'), postgresql_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'))
+        batch_op.create_index('ix_referral_overdue', ['worklist_due'], unique=False, sqlite_where=sa.text('worklist IS NOT NULL'), postgresql_where=sa.text('worklist IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_referral_patient_id'), ['patient_id'], unique=False)
         batch_op.create_index('ix_referral_planning', ['specialty_code', 'id'], unique=False, sqlite_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"), postgresql_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"))
         batch_op.create_index('ix_referral_practice', ['practice_id', 'id'], unique=False)
@@ -852,7 +852,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_referral_practice')
         batch_op.drop_index('ix_referral_planning', sqlite_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"), postgresql_where=sa.text("state IN ('APPT_CANCELLED_BY_PATIENT', 'APPT_CANCELLED_BY_PROVIDER', 'DEFERRED_TO_PROVIDER', 'NOT_BOOKED', 'TRIAGED_PROVIDER_TO_ACTION')"))
         batch_op.drop_index(batch_op.f('ix_referral_patient_id'))
-        batch_op.drop_index('ix_referral_overdue', sqlite_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'), postgresql_where=sa.text('worklist IS NOT NULL AND escalated_at IS NULL'))
+        batch_op.drop_index('ix_referral_overdue', sqlite_where=sa.text('worklist IS NOT NULL'), postgresql_where=sa.text('worklist IS NOT NULL'))
 
     op.drop_table('referral')
     op.drop_table('plan_price')

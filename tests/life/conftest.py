@@ -127,7 +127,7 @@ class Life:
             S.CLOSED: lambda: then(came(A.RECORD_ATTENDED), A.CLOSE, clinician, reason="DISCHARGED_TO_GP"),
             S.AWAITING_TRIAGE: triage,
             S.TRIAGED_PROVIDER_TO_ACTION: lambda: then(
-                booked(), A.CANCEL_AND_ACT_LATER, clinician, reason="WRONG_CLINIC", comment=COMMENT
+                booked(), A.CANCEL_AND_ACT_LATER, clinician, reason="CLINICIAN_UNAVAILABLE", comment=COMMENT
             ),
             S.TRIAGE_RESPONSE: lambda: then(triage(), A.TRIAGE_RETURN, clinician, comment=COMMENT),
             S.DEFERRED_TO_PROVIDER: lambda: then(

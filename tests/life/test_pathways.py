@@ -21,7 +21,7 @@ from booking.domain.words import (
     Worklist,
 )
 from booking.models import Booking, ClockEvent, Offer, OutboxMessage, Referral, Service
-from booking.services import booking, history, life, offers, places, referrals
+from booking.services import booking, clinics, history, life, offers, places, referrals
 from booking.services.booking import Choice
 from booking.services.life import Given
 from booking.services.offers import propose_now
@@ -394,3 +394,21 @@ def test_a_patient_elsewhere_at_that_time_can_not_be_moved_there(lives: Life) ->
         HoldKind.CHOICE, lives.work.now + timedelta(minutes=5),
     )  # fmt: skip
     assert held.state is BookingState.HELD, "a hold is not an appointment"
+
+
+def test_the_wrong_clinic_is_not_offered_again(lives: Life) -> None:
+    both = [service.id for service in lives.region.services]
+    made = lives.refer(shortlist=both)
+    lives.book(made)
+    lives.do(lives.clinician, made, A.CANCEL_AND_ACT_LATER, reason="WRONG_CLINIC", comment=COMMENT)
+    offered = propose_now(lives.patient(made), referrals.own_referral(lives.gp, made.ubrn))
+    assert {offer.slot.service_id for offer in offered} == {both[1]}
+    alone = lives.refer(shortlist=both[:1])
+    reference = str(lives.book(alone).reference)
+    clinics.cancel_one(
+        lives.acting(Role.PROVIDER_ADMIN), reference, reason="WRONG_CLINIC", comment=None, withdraw_slot=False
+    )
+    assert propose_now(lives.patient(alone), referrals.own_referral(lives.gp, alone.ubrn)) == []
+    assert alone.worklist is Worklist.APPOINTMENTS_FOR_BOOKING, "the provider finds another"
+    lives.do(lives.clinician, alone, A.REDIRECT, comment=COMMENT, service_id=lives.triage.id)
+    assert alone.state is S.AWAITING_TRIAGE

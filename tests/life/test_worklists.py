@@ -137,6 +137,9 @@ def test_overdue_work_is_told_on_once_and_stays(app: BookingApp, lives: Life, cl
     assert [(one.payload["to"], one.payload["entries"], one.referral_id) for one in notices] == [
         ("office@example.invalid", 3, None)
     ]
+    clock.now += timedelta(days=8)
+    assert tasks.escalate(app) == 4, "what is still overdue after a week is told on again"
+    assert len(rows(select(OutboxMessage).where(OutboxMessage.kind == "overdue"))) == 2
     still = rows(select(Referral).where(Referral.worklist.is_not(None)))
     assert len(still) == 4, "nothing is dropped for its age"
     assert {row.escalated_at for row in still} == {clock.now}

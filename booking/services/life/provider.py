@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from booking.domain.reasons import WRONG_CLINIC
 from booking.domain.referral import Action
 from booking.domain.words import (
     BookingMode,
@@ -21,6 +22,7 @@ from booking.services.life.pieces import (
     set_shortlist,
     tell,
 )
+from booking.services.shortlists import strike
 from booking.services.transitions import transition
 from booking.services.work import Work
 
@@ -80,5 +82,7 @@ def cancel_and_act_later(work: Work, referral: Referral, given: Given) -> None:
     if given.priority is not None:
         set_priority(work, referral, given.priority)
     transition(work, referral, Action.CANCEL_AND_ACT_LATER, given.why, detail={"priority": referral.priority})
+    if given.reason == WRONG_CLINIC:
+        strike(work, referral, booked.slot.service_id)
     give_back(work, referral, [booked.slot_id])
     tell(work, referral, "appointment-cancelled-by-provider", reason=given.reason, reference=booked.reference)
