@@ -61,6 +61,10 @@ CLINIC_TYPES = {
     "301-UPPER": ("301", "Swallowing and stomach"),
 }
 
+LETTER = (
+    "Symptoms for {weeks} weeks, not settling with what we tried here. No red flags. Usual medicines unchanged; no "
+    "known allergies. Thank you for seeing this patient."
+)
 CONDITIONS = {
     "330-SKIN": ("A mole that has changed", "A sore patch that does not heal", "A new dark spot on the back"),
     "330-RASH": ("Eczema that creams don’t help", "Psoriasis of elbows and scalp", "An itching rash for months"),

@@ -84,6 +84,8 @@ class Builder:
         new = NewReferral(
             patient_id=patient.id, specialty=specialty, clinic_type=clinic, priority=priority,
             reason=self.rng.choice(region.CONDITIONS[clinic]), shortlist=[service.id for service in shortlist],
+            # Some letters are still to be written: the practice has a list for that.
+            clinical_information="" if patient.id % 12 == 0 else region.LETTER.format(weeks=3 + patient.id % 20),
         )  # fmt: skip
         then = replace(self.work, now=at, actor=self.actor(person.practice))
         referral, code = referrals.create_referral(then, new)
