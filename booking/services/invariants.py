@@ -44,7 +44,6 @@ from booking.domain.words import (
     BookingState,
     ClockChange,
     ClockState,
-    OrganisationKind,
     SlotStatus,
 )
 from booking.domain.worklists import OWNER, Owner
@@ -54,11 +53,11 @@ from booking.models import (
     Booking,
     ClockEvent,
     IdempotencyRecord,
-    Organisation,
     OutboxMessage,
     Referral,
     ReferralEvent,
     ReferralService,
+    Service,
     Slot,
 )
 from booking.services import audit
@@ -137,20 +136,20 @@ def _worklists(session: Session, now: datetime) -> Found:
         (AdviceRequest, AdviceRequest.state.in_([AdviceState.CONVERTED, AdviceState.CLOSED])),
     ):
         name = model.__tablename__
-        query = (
-            select(model.id, ended.label("ended"), model.worklist, model.worklist_due, Organisation.kind)
-            .outerjoin(Organisation, Organisation.id == model.worklist_organisation_id)
-            .where(or_(~ended, model.worklist.is_not(None)))
-        )
+        provider = select(Service.organisation_id).where(Service.id == model.service_id).scalar_subquery()
+        query = select(
+            model.id, model.worklist, model.worklist_due, model.worklist_organisation_id.label("owner"),
+            model.practice_id, provider.label("provider"),
+        ).where(or_(~ended, model.worklist.is_not(None)))  # fmt: skip
         for row in _rows(session, query):
-            if row.worklist is None or row.worklist_due is None or row.kind is None:
+            if row.worklist is None or row.worklist_due is None or row.owner is None:
                 yield 4, f"{name} {row.id}", "is live and on no worklist, or on one without owner or due date"
                 continue
-            owner = OrganisationKind.PROVIDER if OWNER[row.worklist] is Owner.PROVIDER else OrganisationKind.PRACTICE
-            # A provider's list falls to the practice while no provider is known, never the other way round; that
-            # of a practice that closed without a successor to its commissioner.
-            if owner is OrganisationKind.PRACTICE and row.kind is OrganisationKind.PROVIDER:
-                yield 4, f"{name} {row.id}", f"{row.worklist} belongs to a {owner}, not to a {row.kind}"
+            # A provider's list falls to the practice while no provider is known, never the other way round. (The
+            # practice of a closed one's patients is its successor, or the commissioner.)
+            theirs = row.provider if OWNER[row.worklist] is Owner.PROVIDER else None
+            if row.owner != (theirs or row.practice_id):
+                yield 4, f"{name} {row.id}", f"{row.worklist} is not the list of organisation {row.owner}"
 
 
 def _bookings(session: Session, now: datetime) -> Found:
