@@ -66,7 +66,7 @@ def test_the_first_and_the_last_week(patient: Visitor, staff: Staff, week: str) 
     ["0001-01-01T00:00%2B14:00~1", "9999-12-31T23:59-14:00~1", f"2026-03-03T09:00%2B00:00~{'9' * 25}", "x~1", "~"],
 )
 def test_a_cursor_out_of_bounds_means_the_first_page(patient: Visitor, cursor: str) -> None:
-    assert patient.get(f"/times?after={cursor}").text == patient.get("/times").text
+    assert _shown(patient.get(f"/times?after={cursor}").text) == _shown(patient.get("/times").text)
 
 
 def test_keys_that_no_database_holds(patient: Visitor, staff: Staff, region: Region) -> None:
@@ -81,7 +81,7 @@ def test_keys_that_no_database_holds(patient: Visitor, staff: Staff, region: Reg
     gp = staff(Role.REFERRING_CLINICIAN)
     assert gp.get(f"/staff/refer/{LONG}").status_code == 404
     assert gp.get(f"/staff/refer/{2**63 - 1}").status_code == 404
-    assert gp.get(f"/staff/referrals?before={LONG}").text == gp.get("/staff/referrals").text
+    assert _shown(gp.get(f"/staff/referrals?before={LONG}").text) == _shown(gp.get("/staff/referrals").text)
     assert forms.read_key(str(2**63 - 1)) == 2**63 - 1
     assert forms.read_key(str(2**63)) is None
 
