@@ -55,7 +55,7 @@ from booking.models import (
     Slot,
     Specialty,
 )
-from booking.scenario.bulk import insert
+from booking.services.bulk import insert
 from booking.services.reports.catalogue import REPORTS
 from booking.services.reports.publish import Asked, run
 from booking.services.work import HOME_ZONE, Actor, Work

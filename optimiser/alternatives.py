@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimiser.arrays import I8, I64, INF, U64, Array, Bool, indptr_of, mix, ranges, rank_in_runs
+from optimiser.arrays import I8, I64, U64, Array, Bool, indptr_of, mix, rank_in_runs
 from optimiser.compiling import Buckets, Shard
-from optimiser.folding import Groups, chunks, group, pair_cost
+from optimiser.pairs import pairs_of
 from optimiser.plan import Difference
+from optimiser.showing import Rule, show
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,53 +36,16 @@ def alternatives(shard: Shard, bucket: I64, value: I64, free: I64) -> Choices:
     ``bucket`` is each row's own, ``value`` its cost plus the price of its bucket, ``free`` the places of each bucket
     that nobody holds and no reserve needs.
     """
-    row, other, regret = _candidates(shard, group(shard), bucket, value, free)
-    order = np.lexsort((other, regret, row))
-    return _choose(shard, bucket, row[order], other[order], regret[order])
-
-
-def _candidates(shard: Shard, groups: Groups, bucket: I64, value: I64, free: I64) -> tuple[I64, I64, I64]:
-    nothing = np.where(free > 0, 0, INF)
-    rows, buckets, regrets = [], [], []
-    for chunk in chunks(shard, groups, nothing):
-        owner = np.repeat(np.arange(chunk.last - chunk.first), np.diff(chunk.indptr))
-        open_ = chunk.value < INF
-        owner, places = owner[open_], chunk.bucket[open_]
-        indptr = indptr_of(np.bincount(owner, minlength=chunk.last - chunk.first))
-        local_owner, local = _soonest(shard, owner, places, indptr)
-        sizes = np.diff(groups.indptr)[chunk.first : chunk.last]
-        picks = indptr_of(np.bincount(local_owner, minlength=len(sizes)))
-        members = np.repeat(np.arange(len(sizes)), sizes)
-        entry = groups.entry[ranges(groups.indptr[chunk.first : chunk.last], sizes)]
-        count = np.diff(picks)[members]
-        which, at = np.repeat(entry, count), ranges(picks[members], count)
-        row, place = groups.entry_row[which], local[at]
-        regret = pair_cost(shard, row, which, place) - value[row]
-        good = (bucket[row] >= 0) & (regret <= shard.policy.max_regret) & (bucket[row] != place)
-        row, place, regret = row[good], place[good], regret[good]
-        fine = ~shard.busy_at(row, place)
-        rows.append(row[fine])
-        buckets.append(place[fine])
-        regrets.append(regret[fine])
-    if not rows:
-        none = np.zeros(0, np.int64)
-        return none, none, none
-    return np.concatenate(rows), np.concatenate(buckets), np.concatenate(regrets)
-
-
-def _soonest(shard: Shard, owner: I64, places: I64, indptr: I64) -> tuple[I64, I64]:
-    """Per group: the soonest place, the soonest at other times of day, and the soonest some days later; by group."""
-    some = np.flatnonzero(np.diff(indptr) > 0)
-    head = np.zeros(len(indptr) - 1, np.int64)
-    head[some] = places[indptr[some]]
-    day, part = shard.day[places].astype(np.int64), shard.part[places] % 3
-    first_day, gap = shard.day[head[owner]], shard.policy.alternative_days
-    weeks = (day - first_day) // gap
-    label = np.minimum(weeks, 2) * 3 + part
-    ids = owner * 9 + label
-    _, at = np.unique(ids, return_index=True)
-    at = np.sort(at)
-    return owner[at], places[at]
+    policy, row = shard.policy, np.flatnonzero(bucket >= 0)
+    size = len(row) * policy.alternatives
+    out = Choices(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int8))
+    rule = Rule(policy.alternatives, policy.alternative_days, policy.max_regret, policy.keep)
+    longest = int(np.diff(shard.entry_indptr).max(initial=0))
+    n = show(
+        pairs_of(shard), row, bucket, value, free > 0, shard.provider, rule, longest, out.row, out.bucket, out.regret,
+        out.difference,
+    )  # fmt: skip
+    return Choices(out.row[:n].copy(), out.bucket[:n].copy(), out.regret[:n].copy(), out.difference[:n].copy())
 
 
 def _difference(shard: Shard, left: I64, right: I64) -> I8:
@@ -93,8 +57,8 @@ def _difference(shard: Shard, left: I64, right: I64) -> I8:
     return np.where(shard.provider[left] != shard.provider[right], Difference.PROVIDER, code).astype(np.int8)
 
 
-def _choose(shard: Shard, own: I64, row: I64, bucket: I64, regret: I64) -> Choices:
-    """Pick one after another; candidates are sorted by row and regret."""
+def choose(shard: Shard, own: I64, row: I64, bucket: I64, regret: I64) -> Choices:
+    """Pick one after another by the rule; candidates are sorted by row and regret, ``own`` is each row's bucket."""
     code = _difference(shard, bucket, own[row]) if len(row) else np.zeros(0, np.int8)
     valid: Bool = code > 0
     shown = np.zeros((len(shard.rows), len(Difference) + 1), np.bool_)

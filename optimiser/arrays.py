@@ -42,8 +42,9 @@ def ranges(start: Array, length: Array) -> I64:
     if total == 0:
         return np.zeros(0, np.int64)
     ends = np.cumsum(length)
-    shift: I64 = np.repeat(np.asarray(start, np.int64) - (ends - length), length)
-    return np.arange(total, dtype=np.int64) + shift
+    out: I64 = np.repeat(np.asarray(start, np.int64) - (ends - length), length)
+    out += np.arange(total, dtype=np.int64)
+    return out
 
 
 def indptr_of(counts: Array) -> I64:
@@ -57,6 +58,13 @@ def take_rows(indptr: I64, rows: Array) -> tuple[I64, I64]:
     """Choose rows of a CSR structure: the new row pointers, and which old entries follow in order."""
     counts = np.diff(indptr)[rows]
     return indptr_of(counts), ranges(indptr[:-1][rows], counts)
+
+
+def within_rows(between: Bool, indptr: I64) -> Bool:
+    """A mask over neighbours of CSR entries (i and i + 1), with those of different rows taken out, in place."""
+    starts = indptr[1:-1]
+    between[starts[(starts > 0) & (starts <= len(between))] - 1] = False
+    return between
 
 
 def segment_min(values: I64, indptr: I64, empty: int = int(INF)) -> I64:

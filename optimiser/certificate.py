@@ -1,8 +1,6 @@
-"""Prices, and the proof that a plan is optimal: primal = dual over all eligible pairs.
+"""The proof that a plan is optimal: primal = dual over all eligible pairs.
 
-The flow solver gives no dual values. In the residual graph of an optimal flow the shortest distance from a bucket to
-the sink is what the plan loses if one of its places vanishes: its price (Ahuja, Magnanti, Orlin, *Network Flows*,
-1993, ch. 9). With any prices at all, the plan can't cost less than
+With any prices of 0 or more, one for each bucket, no plan can cost less than
 
     sum over referrals of min(unplaced cost, min over eligible pairs of cost + price)  -  sum of capacity * price
 
@@ -12,64 +10,19 @@ from the shard's own limits; it shares no code with column generation, nor with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimiser.arrays import I64, INF, indptr_of, ranges, segment_min
+from optimiser.arrays import I32, I64, U8, U32, U64
 from optimiser.compiling import Shard, fold, shards_of
 from optimiser.errors import PlanError
-from optimiser.flow import Flow, Master
+from optimiser.jit import kernel
 
 if TYPE_CHECKING:
     from optimiser.plan import Plan
     from optimiser.problem import Problem
-
-CHUNK = 1 << 19
-
-
-def prices_of(master: Master, flow: Flow) -> I64:
-    """Price of one place of each bucket: Bellman-Ford to the sink, following only what changed.
-
-    A bucket with a place to spare costs nothing. Raises PlanError if the flow was not optimal (a negative cycle).
-    """
-    columns, buckets = master.columns, len(master.capacity)
-    held = np.bincount(columns.bucket, weights=flow.used, minlength=buckets).astype(np.int64)
-    full = held >= master.capacity
-    by_bucket = np.argsort(columns.bucket, kind="stable")
-    column_ptr = indptr_of(np.bincount(columns.bucket, minlength=buckets))
-    holding = np.flatnonzero(flow.used > 0)
-    holder_ptr = indptr_of(np.bincount(columns.row[holding], minlength=len(master.supply)))
-
-    to_free = ~full[columns.bucket]
-    row_value = master.unplaced.copy()
-    np.minimum.at(row_value, columns.row[to_free], columns.cost[to_free])
-    price = np.where(full, INF, 0)
-    rows = np.arange(len(row_value), dtype=np.int64)
-    for _ in range(2 * (len(row_value) + buckets) + 4):
-        at = holding[ranges(holder_ptr[rows], np.diff(holder_ptr)[rows])]
-        at = at[full[columns.bucket[at]]]
-        before = price[columns.bucket[at]]
-        np.minimum.at(price, columns.bucket[at], row_value[columns.row[at]] - columns.cost[at])
-        changed = np.unique(columns.bucket[at[price[columns.bucket[at]] < before]])
-        if len(changed) == 0:
-            return np.minimum(price, INF)
-        at = by_bucket[ranges(column_ptr[changed], np.diff(column_ptr)[changed])]
-        value = columns.cost[at] + price[columns.bucket[at]]
-        better = value < row_value[columns.row[at]]
-        at, value = at[better], value[better]
-        np.minimum.at(row_value, columns.row[at], value)
-        rows = np.unique(columns.row[at])
-    raise PlanError("no prices: the flow is not optimal")
-
-
-def row_values(master: Master, prices: I64) -> I64:
-    """Dual value of each row: the cheapest of its columns at these prices, or staying unplaced."""
-    columns = master.columns
-    indptr = indptr_of(np.bincount(columns.row, minlength=len(master.supply)))
-    return np.minimum(master.unplaced, segment_min(columns.cost + prices[columns.bucket], indptr))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,41 +41,55 @@ def dual_bound(shard: Shard, prices: I64) -> Bound:
     if bool((prices < 0).any()):
         raise PlanError("a price is negative")
     best = shard.unplaced.copy()
-    pairs = 0
-    for row, travel, bucket in _eligible(shard):
-        cost = shard.table[shard.kind[row], shard.day[bucket]] + travel + shard.tie(row, bucket) + prices[bucket]
-        np.minimum.at(best, row, cost)
-        pairs += len(row)
-    if len(shard.keep_row):
-        at = np.repeat(np.arange(len(shard.keep_row)), np.diff(shard.entry_indptr)[shard.keep_row])
-        entry = ranges(shard.entry_indptr[shard.keep_row], np.diff(shard.entry_indptr)[shard.keep_row])
-        row, bucket = shard.keep_row[at], shard.keep_bucket[at]
-        inside = (shard.entry_a[entry] <= bucket) & (bucket < shard.entry_b[entry])
-        row, bucket, entry = row[inside], bucket[inside], entry[inside]
-        cost = shard.table[shard.kind[row], shard.day[bucket]] + shard.entry_travel[entry] + shard.tie(row, bucket)
-        np.minimum.at(best, row, cost + prices[bucket] - shard.policy.keep)
+    kept = np.full(len(shard.rows), -1, np.int64)
+    kept[shard.keep_row] = shard.keep_bucket
+    pairs = _least(
+        shard.entry_indptr, shard.entry_a, shard.entry_b, shard.entry_travel, shard.kind, shard.table, shard.day,
+        prices, shard.key, shard.salt, max(shard.policy.tie_break, 1), kept, shard.policy.keep,
+        np.left_shift(np.uint8(1), shard.priority.astype(np.uint8)), shard.priorities, shard.needs, shard.offers,
+        shard.unsuitable, shard.part.astype(np.uint32), shard.practitioner, shard.bucket_practitioner,
+        shard.busy.indptr, shard.busy.start_minute, shard.busy.end_minute, shard.start, shard.end, best,
+    )  # fmt: skip
     phantom = shard.expected_unplaced.copy()
     np.minimum.at(phantom, shard.expected_row, shard.expected_cost + prices[shard.expected_bucket])
     total = int(best.sum()) + int((phantom * shard.expected_supply).sum()) - int((shard.capacity * prices).sum())
-    return Bound(total, pairs)
+    return Bound(total, int(pairs))
 
 
-def _eligible(shard: Shard) -> Iterator[tuple[I64, I64, I64]]:
-    """Every eligible (row, travel cost, bucket) of a shard, in pieces, straight from its limits."""
-    size = shard.entry_b - shard.entry_a
-    total = np.cumsum(size)
-    owner = shard.entry_row()
-    first = 0
-    while first < len(size):
-        done = int(total[first - 1]) if first else 0
-        last = max(first + 1, int(np.searchsorted(total, done + CHUNK, side="right")))
-        entry = np.repeat(np.arange(first, last), size[first:last])
-        bucket = ranges(shard.entry_a[first:last], size[first:last])
-        row = owner[entry]
-        allowed = shard.suits(row, bucket)
-        allowed &= ~shard.busy_at(row, bucket)
-        yield row[allowed], shard.entry_travel[entry[allowed]], bucket[allowed]
-        first = last
+@kernel
+def _least(
+    indptr: I64, first: I64, last: I64, travel: I64, kind: I64, table: I64, day: I32, prices: I64, key: U64, salt: U64,
+    tie: int, kept: I64, bonus: int, bit: U8, open_to: U8, needs: U32, offers: U32, never: U32, part: U32, named: I64,
+    who: I64, busy: I64, busy_start: I64, busy_end: I64, start: I64, end: I64, best: I64,
+) -> int:  # fmt: skip
+    """Lower ``best`` of each row to its cheapest ``cost + price``; how many pairs are eligible."""
+    pairs = 0
+    for row in range(len(best)):
+        for entry in range(indptr[row], indptr[row + 1]):
+            for bucket in range(first[entry], last[entry]):
+                if open_to[bucket] & bit[row] == 0 or needs[row] & offers[bucket] != needs[row]:
+                    continue
+                if (never[row] >> part[bucket]) & np.uint32(1) != 0:
+                    continue
+                if named[row] != -1 and named[row] != who[bucket]:
+                    continue
+                meets = False
+                for at in range(busy[row], busy[row + 1]):
+                    if busy_start[at] < end[bucket] and start[bucket] < busy_end[at]:
+                        meets = True
+                if meets:
+                    continue
+                pairs += 1
+                cost = table[kind[row], day[bucket]] + travel[entry] + prices[bucket]
+                if bucket == kept[row]:
+                    cost -= bonus
+                if cost < best[row]:  # the tie-break only adds
+                    z = (key[row] ^ salt[bucket]) + np.uint64(0x9E3779B97F4A7C15)
+                    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+                    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+                    cost += np.int64((z ^ (z >> np.uint64(31))) % np.uint64(tie))
+                    best[row] = min(best[row], cost)
+    return pairs
 
 
 @dataclass(frozen=True, slots=True)

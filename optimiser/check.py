@@ -1,15 +1,23 @@
-"""An independent check of every hard rule: plain Python, straight from the problem, no code shared with the planner."""
+"""An independent check of every hard rule, straight from the problem: no code, formula or index is the planner's.
+
+Whole columns are tested at once; only what is found broken is looked at one by one, to say it in words.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isnan
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from optimiser.audit import Facts, Ints, Mask, expand
+from optimiser.audit_cost import cost_ranges
 from optimiser.plan import Plan
-from optimiser.policy import Policy
 from optimiser.problem import Problem
+
+CHUNK = 200_000
+"""Referrals of the plan looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,196 +31,207 @@ class Violation:
 
 
 def check(problem: Problem, plan: Plan) -> list[Violation]:
-    """Every violation in a plan; an empty list if it may be carried out. About 10 seconds for 100,000 referrals."""
+    """Every violation in a plan; an empty list if it may be carried out. About 0.3 seconds for 100,000 referrals.
+
+    Raises ValueError if columns of the plan that belong together differ in length.
+    """
     return _Checker(problem, plan).run()
 
 
 class _Checker:
     def __init__(self, problem: Problem, plan: Plan) -> None:
+        _same_length(plan)
         self.plan = plan
         self.policy = problem.policy
         self.out: list[Violation] = []
-        refs, slots, lists = problem.referrals, problem.slots, problem.shortlists
-        self.refs = _records(refs, "key")
-        self.slots = _records(slots, "key")
-        indptr, busy = lists.indptr.tolist(), refs.busy
-        columns = [getattr(lists, c).tolist() for c in ("service", "distance_km", "first_day", "last_day")]
-        times = list(zip(busy.start_minute.tolist(), busy.end_minute.tolist(), strict=True))
-        busy_at = busy.indptr.tolist()
-        for i, key in enumerate(refs.key.tolist()):
-            mine = range(indptr[i], indptr[i + 1])
-            self.refs[key]["shortlist"] = {columns[0][j]: (columns[1][j], columns[2][j], columns[3][j]) for j in mine}
-            self.refs[key]["busy"] = times[busy_at[i] : busy_at[i + 1]]
-        self.expected = list(
-            zip(*(getattr(problem.expected, c).tolist() for c in problem.expected.DTYPES), strict=True)
-        )
+        self.facts = Facts(problem)
+        self.ref = self.facts.referral_of(plan.referral_key)
+        self.slot = self.facts.slot_of(plan.slot_key)
+        self.full = np.zeros(len(problem.slots), np.bool_)
 
     def add(self, rule: str, referral: int, slot: int, message: str) -> None:
         self.out.append(Violation(rule, referral, slot, message))
 
+    def add_all(self, rule: str, at: Ints, slot_key: Ints, message: str) -> None:
+        """One violation for each of these rows of the plan."""
+        for row, slot in zip(at.tolist(), slot_key.tolist(), strict=True):
+            self.add(rule, int(self.plan.referral_key[row]), slot, message)
+
     def run(self) -> list[Violation]:
-        keys = self.plan.referral_key.tolist()
-        given = self.plan.slot_key.tolist()
-        self._who(keys)
-        held: dict[int, list[tuple[int, int]]] = {}
-        for key, slot in zip(keys, given, strict=True):
-            if key in self.refs and slot != -1:
-                self._eligible(key, slot, "")
-                held.setdefault(self.refs[key]["patient"], []).append((key, slot))
+        self._who()
+        for rows in self._chunks():
+            given = rows[(self.ref[rows] >= 0) & (self.plan.slot_key[rows] != -1)]
+            self._eligible(given, self.plan.slot_key[given], self.slot[given], "")
+        held = _Held(self.facts, self.ref, self.slot)
         self._two_places(held)
-        self._capacity(given)
-        self._alternatives(keys, given, held)
-        self._costs(keys, given)
-        self._reasons(keys, given)
+        self._capacity()
+        for rows in self._chunks():
+            self._alternatives(rows, held)
+        self._costs()
+        self._reasons()
         return self.out
 
-    def _who(self, keys: list[int]) -> None:
-        for key, times in Counter(keys).items():
-            if key not in self.refs:
-                self.add("unknown_referral", key, -1, "the plan names a referral that is not in the problem")
-            elif times > 1:
-                self.add("two_guaranteed", key, -1, "the referral is in the plan more than once")
-        for key in self.refs.keys() - set(keys):
+    def _chunks(self) -> Iterator[Ints]:
+        n = len(self.plan.referral_key)
+        for first in range(0, n, CHUNK):
+            yield np.arange(first, min(first + CHUNK, n))
+
+    def _who(self) -> None:
+        keys = np.sort(self.plan.referral_key)
+        twice = np.unique(keys[1:][keys[1:] == keys[:-1]])
+        for key in np.unique(self.plan.referral_key[self.ref < 0]).tolist():
+            self.add("unknown_referral", key, -1, "the plan names a referral that is not in the problem")
+        for key in twice[self.facts.referral_of(twice) >= 0].tolist():
+            self.add("two_guaranteed", key, -1, "the referral is in the plan more than once")
+        seen = np.zeros(len(self.facts.refs), np.bool_)
+        seen[self.ref[self.ref >= 0]] = True
+        for key in self.facts.refs.key[~seen].tolist():
             self.add("missing_referral", key, -1, "the plan leaves this referral out")
 
-    def _eligible(self, key: int, slot_key: int, prefix: str) -> None:
-        ref, slot = self.refs[key], self.slots.get(slot_key)
-        if slot is None:
-            self.add(prefix + "unknown_slot", key, slot_key, "no such slot")
-            return
-        window = ref["shortlist"].get(slot["service"])
-        wrong = {
-            "shortlist": window is None,
-            "specialty": ref["specialty"] != slot["specialty"],
-            "horizon": not self.policy.notice_days <= slot["day"] <= self.policy.horizon_days,
-            "window": window is not None and not window[1] <= slot["day"] <= window[2],
-            "patient_dates": not ref["earliest_day"] <= slot["day"] <= ref["latest_day"],
-            "priority": not slot["priorities"] & (1 << ref["priority"]),
-            "needs": ref["needs"] & slot["offers"] != ref["needs"],
-            "unsuitable_time": bool(ref["unsuitable"] & (1 << slot["part"])),
-            "practitioner": ref["practitioner"] not in (-1, slot["practitioner"]),
-            "busy": any(_overlap(slot["start_minute"], slot["end_minute"], s, e) for s, e in ref["busy"]),
-            "no_place": slot["capacity"] < 1,
-        }
-        for rule, broken in wrong.items():
-            if broken:
-                self.add(prefix + rule, key, slot_key, f"the slot breaks the referral's limit: {rule}")
+    def _eligible(self, row: Ints, slot_key: Ints, slot: Ints, prefix: str) -> None:
+        """Rows of the plan (all of known referrals), each with a slot."""
+        unknown = slot < 0
+        self.add_all(prefix + "unknown_slot", row[unknown], slot_key[unknown], "no such slot")
+        row, slot_key, slot = row[~unknown], slot_key[~unknown], slot[~unknown]
+        for rule, broken in self.facts.limits_broken(self.ref[row], slot).items():
+            if broken.any():
+                message = f"the slot breaks the referral's limit: {rule}"
+                self.add_all(prefix + rule, row[broken], slot_key[broken], message)
 
-    def _overlaps(self, left: int, right: int) -> bool:
-        a, b = self.slots.get(left), self.slots.get(right)
-        return bool(a and b and _overlap(a["start_minute"], a["end_minute"], b["start_minute"], b["end_minute"]))
+    def _two_places(self, held: _Held) -> None:
+        left, right = held.met()
+        for row, other in zip(left.tolist(), right.tolist(), strict=True):
+            slot, there = int(self.plan.slot_key[row]), int(self.plan.slot_key[other])
+            self.add("two_places", int(self.plan.referral_key[row]), slot, f"overlaps slot {there} of the same patient")
 
-    def _two_places(self, held: dict[int, list[tuple[int, int]]]) -> None:
-        for mine in held.values():
-            for i, (key, slot) in enumerate(mine):
-                for _, other in mine[:i]:
-                    if self._overlaps(slot, other):
-                        self.add("two_places", key, slot, f"overlaps slot {other} of the same patient")
+    def _capacity(self) -> None:
+        slots = self.facts.slots
+        used = np.bincount(self.slot[self.slot >= 0], minlength=len(slots))
+        kept = np.zeros(len(slots), np.int64)
+        priced = self.facts.slot_of(self.plan.priced_slot_key)
+        kept[priced[priced >= 0]] = self.plan.reserved[priced >= 0]
+        for at in np.flatnonzero(((used > 0) | (kept != 0)) & (used + kept > slots.capacity)).tolist():
+            self.add("capacity", -1, int(slots.key[at]), f"{used[at]} given and {kept[at]} reserved")
+        self.full = np.asarray(used + kept >= slots.capacity, np.bool_)
 
-    def _capacity(self, given: list[int]) -> None:
-        used = Counter(slot for slot in given if slot != -1)
-        kept = dict(zip(self.plan.priced_slot_key.tolist(), self.plan.reserved.tolist(), strict=True))
-        for slot in used.keys() | {s for s, n in kept.items() if n}:
-            if slot in self.slots and used[slot] + kept.get(slot, 0) > self.slots[slot]["capacity"]:
-                self.add("capacity", -1, slot, f"{used[slot]} given and {kept.get(slot, 0)} reserved")
-        self.full = {key for key, slot in self.slots.items() if used[key] + kept.get(key, 0) >= slot["capacity"]}
+    def _alternatives(self, rows: Ints, held: _Held) -> None:
+        """Those of some referrals of the plan."""
+        shown, policy = self.plan.alternatives, self.policy
+        rows = rows[self.ref[rows] >= 0]
+        count = shown.indptr[rows + 1] - shown.indptr[rows]
+        for row in rows[count > policy.alternatives].tolist():
+            number = int(shown.indptr[row + 1] - shown.indptr[row])
+            self.add("alternatives_number", int(self.plan.referral_key[row]), -1, f"{number} alternatives")
+        nowhere = rows[(count > 0) & (self.plan.slot_key[rows] == -1)]
+        message = "alternatives, but no guaranteed slot"
+        self.add_all("alternatives_without_guaranteed", nowhere, np.full(len(nowhere), -1), message)
+        row, at, turn = expand(rows, shown.indptr[rows], count)
+        key = shown.slot_key[at]
+        slot = self.facts.slot_of(key)
+        self._eligible(row, key, slot, "alternative_")
+        taken = (slot >= 0) & self.full[slot] if len(self.full) else np.zeros(len(slot), np.bool_)
+        self.add_all("alternative_taken", row[taken], key[taken], "the slot has no place that is free")
+        self._alike(row, key, slot, turn)
+        dear = shown.regret[at] > policy.max_regret
+        self.add_all("alternative_regret", row[dear], key[dear], "regret above the policy's limit")
+        wrong = shown.difference[at] != self.facts.difference(slot, self.slot[row])
+        self.add_all("alternative_code", row[wrong], key[wrong], "the difference stated is not the true one")
+        pair, other = held.elsewhere(row, slot)
+        for one, there in zip(pair.tolist(), other.tolist(), strict=True):
+            message = f"overlaps slot {self.plan.slot_key[there]} of the same patient"
+            self.add("alternative_two_places", int(self.plan.referral_key[row[one]]), int(key[one]), message)
 
-    def _alternatives(self, keys: list[int], given: list[int], held: dict[int, list[tuple[int, int]]]) -> None:
-        shown = self.plan.alternatives
-        indptr, slot_keys = shown.indptr.tolist(), shown.slot_key.tolist()
-        regrets, codes = shown.regret.tolist(), shown.difference.tolist()
-        for i, key in enumerate(keys):
-            mine = slot_keys[indptr[i] : indptr[i + 1]]
-            if not mine or key not in self.refs:
-                continue
-            if len(mine) > self.policy.alternatives:
-                self.add("alternatives_number", key, -1, f"{len(mine)} alternatives")
-            if given[i] == -1:
-                self.add("alternatives_without_guaranteed", key, -1, "alternatives, but no guaranteed slot")
-            for j, slot in enumerate(mine):
-                self._one_alternative(key, slot, given[i], mine[:j])
-                if regrets[indptr[i] + j] > self.policy.max_regret:
-                    self.add("alternative_regret", key, slot, "regret above the policy's limit")
-                if codes[indptr[i] + j] != self._difference(slot, given[i]):
-                    self.add("alternative_code", key, slot, "the difference stated is not the true one")
-                for other_key, other in held.get(self.refs[key]["patient"], []):
-                    if other_key != key and self._overlaps(slot, other):
-                        self.add("alternative_two_places", key, slot, f"overlaps slot {other} of the same patient")
+    def _alike(self, row: Ints, key: Ints, slot: Ints, turn: Ints) -> None:
+        """Alternatives against the guaranteed slot, then against those before them."""
+        self._say_alike(row, key, self.plan.slot_key[row], self.facts.difference(slot, self.slot[row]) == 0)
+        back, at = 1, np.flatnonzero(turn >= 1)
+        while len(at):
+            same = self.facts.difference(slot[at], slot[at - back]) == 0
+            self._say_alike(row[at], key[at], key[at - back], same)
+            back += 1
+            at = at[turn[at] >= back]
 
-    def _one_alternative(self, key: int, slot: int, own: int, before: list[int]) -> None:
-        self._eligible(key, slot, "alternative_")
-        if slot in self.full:
-            self.add("alternative_taken", key, slot, "the slot has no place that is free")
-        for other in (own, *before):
-            if self._difference(slot, other) == 0:
-                self.add("alternative_alike", key, slot, f"too like slot {other}")
+    def _say_alike(self, row: Ints, key: Ints, other: Ints, same: Mask) -> None:
+        for one in np.flatnonzero(same).tolist():
+            message = f"too like slot {other[one]}"
+            self.add("alternative_alike", int(self.plan.referral_key[row[one]]), int(key[one]), message)
 
-    def _difference(self, left: int, right: int) -> int:
-        a, b = self.slots.get(left), self.slots.get(right)
-        if a is None or b is None:
-            return -1
-        if a["provider"] != b["provider"]:
-            return 1
-        if abs(a["day"] - b["day"]) >= self.policy.alternative_days:
-            return 2
-        return 3 if a["part"] % 3 != b["part"] % 3 else 0
-
-    def _costs(self, keys: list[int], given: list[int]) -> None:
-        total = self.plan.expected_cost
-        for key, slot, cost in zip(keys, given, self.plan.cost.tolist(), strict=True):
-            total += cost
-            if key in self.refs and (slot == -1 or slot in self.slots):
-                low, high = self._cost_range(self.refs[key], slot)
-                if not low <= cost <= high:
-                    self.add("cost", key, slot, f"costs {cost}, should be from {low} to {high} (tie-break)")
-        if total != self.plan.objective:
-            self.add("objective", -1, -1, f"costs add up to {total}, not {self.plan.objective}")
-        if self.plan.certified and self.plan.bound is not None and self.plan.bound > total:
+    def _costs(self) -> None:
+        plan = self.plan
+        total = plan.expected_cost + _exact_sum(plan.cost)
+        for rows in self._chunks():
+            rows = rows[(self.ref[rows] >= 0) & ((self.slot[rows] >= 0) | (plan.slot_key[rows] == -1))]
+            low, high = cost_ranges(self.facts, self.ref[rows], self.slot[rows])
+            cost = plan.cost[rows]
+            for at in np.flatnonzero((cost < low) | (cost > high)).tolist():
+                message = f"costs {cost[at]}, should be from {low[at]} to {high[at]} (tie-break)"
+                self.add("cost", int(plan.referral_key[rows[at]]), int(plan.slot_key[rows[at]]), message)
+        if total != plan.objective:
+            self.add("objective", -1, -1, f"costs add up to {total}, not {plan.objective}")
+        if plan.certified and plan.bound is not None and plan.bound > total:
             self.add("bound", -1, -1, "the bound is above the cost")
 
-    def _cost_range(self, ref: dict[str, Any], slot_key: int) -> tuple[int, int]:
-        policy, tie = self.policy, max(self.policy.tie_break - 1, 0)
-        if slot_key == -1:
-            last = policy.horizon_days + policy.unplaced_days
-            cost = _day_cost(policy, ref, last, always_breach=True) + policy.travel_cap_km * policy.travel_km
-            return cost + policy.tie_break, cost + policy.tie_break
-        slot = self.slots[slot_key]
-        km = ref["shortlist"].get(slot["service"], (0.0,))[0]
-        km = min(policy.unknown_km if isnan(km) else km, policy.travel_cap_km)
-        cost = _day_cost(policy, ref, slot["day"]) + round(km * policy.travel_km)
-        previous = self.slots.get(ref["previous_slot"])
-        alike = ("service", "specialty", "day", "part", "practitioner", "offers", "priorities")
-        if previous is not None and previous["capacity"] > 0 and all(previous[c] == slot[c] for c in alike):
-            cost -= policy.keep
-        return cost, cost + tie
-
-    def _reasons(self, keys: list[int], given: list[int]) -> None:
-        for key, slot, reason in zip(keys, given, self.plan.unplaced_reason.tolist(), strict=True):
-            if (slot == -1) != (reason != 0):
-                self.add("unplaced_reason", key, slot, "a reason where there is a slot, or none where there is none")
+    def _reasons(self) -> None:
+        wrong = np.flatnonzero((self.plan.slot_key == -1) != (self.plan.unplaced_reason != 0))
+        message = "a reason where there is a slot, or none where there is none"
+        self.add_all("unplaced_reason", wrong, self.plan.slot_key[wrong], message)
 
 
-def _records(part: Any, key: str) -> dict[int, dict[str, Any]]:
-    columns = {name: getattr(part, name).tolist() for name in part.DTYPES}
-    rows = zip(*columns.values(), strict=True)
-    return {row[0]: dict(zip(columns, row, strict=True)) for row in rows} if key == "key" else {}
+class _Held:
+    """The slots that each patient is given: rows of the plan, by patient and start."""
+
+    def __init__(self, facts: Facts, ref: Ints, slot: Ints) -> None:
+        self.facts, self.ref, self.slot = facts, ref, slot
+        rows = np.flatnonzero((ref >= 0) & (slot >= 0))
+        patient = facts.refs.patient[ref[rows]]
+        order = np.lexsort((facts.slots.start_minute[slot[rows]], patient))
+        self.rows = rows[order]
+        self.patients, self.first, self.count = np.unique(patient[order], return_index=True, return_counts=True)
+
+    def met(self) -> tuple[Ints, Ints]:
+        """Pairs of rows of the plan, later one first, that give one patient two slots at once.
+
+        In order of start some neighbours overlap if any two slots do, so the other patients are left alone.
+        """
+        slots, at = self.facts.slots, self.slot[self.rows]
+        touch = np.flatnonzero(slots.start_minute[at[1:]] < slots.end_minute[at[:-1]])
+        group = np.searchsorted(self.first, touch, side="right") - 1
+        group = np.unique(group[touch + 1 < (self.first + self.count)[group]])
+        one, mine, turn = expand(group, self.first[group], self.count[group])
+        pair, other, _ = expand(np.arange(len(one)), self.first[one], turn)
+        left, right = self.rows[mine[pair]], self.rows[other]
+        both = self.facts.overlap(self.slot[left], self.slot[right])
+        left, right = left[both], right[both]
+        return np.maximum(left, right), np.minimum(left, right)
+
+    def elsewhere(self, row: Ints, slot: Ints) -> tuple[Ints, Ints]:
+        """Positions in ``row`` (rows of the plan, shown ``slot``), and rows that give the patient another at once."""
+        none = np.zeros(0, np.int64)
+        if len(self.patients) == 0:
+            return none, none
+        patient = self.facts.refs.patient[self.ref[row]]
+        group = np.minimum(np.searchsorted(self.patients, patient), len(self.patients) - 1)
+        several = (self.count[group] > 1) | (self.slot[row] < 0)
+        at = np.flatnonzero((self.patients[group] == patient) & several & (slot >= 0))
+        pair, mine, _ = expand(at, self.first[group[at]], self.count[group[at]])
+        other = self.rows[mine]
+        both = (self.ref[other] != self.ref[row[pair]]) & self.facts.overlap(slot[pair], self.slot[other])
+        return pair[both], other[both]
 
 
-def _overlap(start: int, end: int, other_start: int, other_end: int) -> bool:
-    return start < other_end and end > other_start
+def _same_length(plan: Plan) -> None:
+    n = len(plan.referral_key)
+    for name in ("slot_key", "cost", "unplaced_reason"):
+        if len(getattr(plan, name)) != n:
+            raise ValueError(f"plan.{name} has {len(getattr(plan, name))} values, not {n}")
+    if len(plan.reserved) != len(plan.priced_slot_key):
+        raise ValueError(f"plan.reserved has {len(plan.reserved)} values, not {len(plan.priced_slot_key)}")
+    shown = plan.alternatives
+    sizes = {len(shown.slot_key), len(shown.regret), len(shown.difference), int(shown.indptr[-1])}
+    if len(shown.indptr) != n + 1 or len(sizes) != 1:
+        raise ValueError(f"plan.alternatives has no {n} rows of equal columns")
 
 
-def _day_cost(policy: Policy, ref: dict[str, Any], day: int, always_breach: bool = False) -> int:
-    p, waited, target = ref["priority"], ref["waited_days"], ref["target_days"]
-    wait = waited + day
-    cost = policy.breach[p] if always_breach or waited <= target < wait else 0
-    late, now, cap = max(wait - target, 0), max(waited - target, 0), policy.late_cap_days
-    cost += policy.late_day[p] * (late - now)
-    cost += policy.late_square[p] * (_square(late, cap) - _square(now, cap))
-    cost += policy.wait_day[p] * day
-    cost += policy.wait_square[p] * (wait * wait - waited * waited) // target
-    return int(cost)
-
-
-def _square(late: int, cap: int) -> int:
-    return late * late if late <= cap else cap * cap + 2 * cap * (late - cap)
+def _exact_sum(values: npt.NDArray[np.int64]) -> int:
+    """The sum, which may exceed 64 bits."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimiser.arrays import I64, Array, rank_in_runs
+from optimiser.arrays import I8, I32, I64, Bool, ranges, rank_in_runs
 from optimiser.compiling import Buckets
 from optimiser.problem import Problem
 
@@ -12,6 +12,8 @@ from optimiser.problem import Problem
 def shared(problem: Problem) -> I64:
     """Referrals whose patient has another referral in the problem."""
     patient = problem.referrals.patient
+    if bool((patient[1:] > patient[:-1]).all()):
+        return np.zeros(0, np.int64)
     order = np.argsort(patient, kind="stable")
     same = patient[order][1:] == patient[order][:-1]
     return np.sort(np.unique(np.concatenate((order[1:][same], order[:-1][same]))))
@@ -32,16 +34,17 @@ def clashes(problem: Problem, buckets: Buckets, bucket: I64) -> tuple[I64, I64, 
     at = np.flatnonzero((refs.patient[rows][1:] == refs.patient[rows][:-1]) & (start[1:] < end[:-1]))
     left, right = rows[at], rows[at + 1]
     due = refs.target_days - refs.waited_days
-    need_left = _need(refs.priority[left], due[left], left)
-    need_right = _need(refs.priority[right], due[right], right)
-    left_yields = np.array([a < b for a, b in zip(need_left, need_right, strict=True)], np.bool_)
+    left_yields = _less_need(refs.priority, due, left, right)
     loser = np.where(left_yields, left, right)
     winner = np.where(left_yields, at + 1, at)
     return loser, start[winner], end[winner]
 
 
-def _need(priority: Array, due: Array, row: I64) -> list[tuple[int, int, int]]:
-    return list(zip(priority.tolist(), (-due).tolist(), (-row).tolist(), strict=True))
+def _less_need(priority: I8, due: I32, left: I64, right: I64) -> Bool:
+    """Whether the left one of each pair of referrals has the lesser need; positions ascend with the keys."""
+    lower, later = priority[left] < priority[right], due[left] > due[right]
+    same_priority, same_due = priority[left] == priority[right], due[left] == due[right]
+    return np.asarray(lower | same_priority & (later | same_due & (left > right)), np.bool_)
 
 
 def other_times(problem: Problem, buckets: Buckets, bucket: I64) -> tuple[I64, I64, I64]:
@@ -49,17 +52,9 @@ def other_times(problem: Problem, buckets: Buckets, bucket: I64) -> tuple[I64, I
     refs = problem.referrals
     rows = shared(problem)
     rows = rows[np.argsort(refs.patient[rows], kind="stable")]
-    turn = rank_in_runs(refs.patient[rows])
-    out: list[tuple[int, int, int]] = []
-    first = 0
-    bounds = [*np.flatnonzero(turn == 0)[1:].tolist(), len(rows)]
-    for last in bounds:
-        mine = rows[first:last].tolist()
-        for row in mine:
-            for other in mine:
-                b = int(bucket[other])
-                if other != row and b >= 0:
-                    out.append((row, int(buckets.start[b]), int(buckets.end[b])))
-        first = last
-    table = np.array(out, np.int64).reshape(-1, 3)
-    return table[:, 0], table[:, 1], table[:, 2]
+    first = np.flatnonzero(rank_in_runs(refs.patient[rows]) == 0)
+    size = np.diff(np.append(first, len(rows)))
+    row, other = np.repeat(rows, np.repeat(size, size)), rows[ranges(np.repeat(first, size), np.repeat(size, size))]
+    apart = (row != other) & (bucket[other] >= 0)
+    row, there = row[apart], bucket[other[apart]]
+    return row, buckets.start[there], buckets.end[there]

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from optimiser.arrays import I8, I32, I64, U8, U32, U64, Array, Bool, find, indptr_of, mix, ranges, take_rows
+from optimiser.arrays import I8, I32, I64, U8, U32, U64, Array, Bool, find, mix, ranges, take_rows
 from optimiser.costs import day_cost, place_salt, tie_break, travel_cost, unplaced_cost
 from optimiser.errors import PlanError
+from optimiser.jit import kernel
 from optimiser.policy import Policy
 from optimiser.problem import Busy, Problem
 
@@ -91,12 +92,10 @@ class Shard:
     practitioner: I64
     busy: Busy
     entry_indptr: I64  # shortlist entries of each row
-    entry_service: I64  # local service index
-    entry_travel: I64
-    entry_lo: I32  # first and last bucket day allowed
-    entry_hi: I32
-    entry_a: I64  # buckets a:b lie in that window
-    entry_b: I64
+    entry_service: I32  # local service index
+    entry_travel: Array  # int32; int64 where a way costs more
+    entry_a: Array  # int32; buckets a:b lie in every window of the service, the patient and the policy
+    entry_b: Array
     keep_row: I64  # pairs that earn the keep bonus (-1: not an eligible pair)
     keep_bucket: I64
     first_bucket: int  # global index of local bucket 0
@@ -123,7 +122,7 @@ class Shard:
     @property
     def weight(self) -> int:
         """Pairs at most: how much work the shard is."""
-        return int((self.entry_b - self.entry_a).sum())
+        return int(self.entry_b.sum(dtype=np.int64) - self.entry_a.sum(dtype=np.int64))
 
     def entry_row(self) -> I64:
         """Row of each shortlist entry."""
@@ -169,7 +168,7 @@ class Shard:
             target=self.target[rows], kind=self.kind[rows], unplaced=self.unplaced[rows], needs=self.needs[rows],
             unsuitable=self.unsuitable[rows], practitioner=self.practitioner[rows], busy=self.busy.take(rows),
             entry_indptr=indptr, entry_service=self.entry_service[at], entry_travel=self.entry_travel[at],
-            entry_lo=self.entry_lo[at], entry_hi=self.entry_hi[at], entry_a=self.entry_a[at], entry_b=self.entry_b[at],
+            entry_a=self.entry_a[at], entry_b=self.entry_b[at],
             keep_row=none, keep_bucket=none, capacity=total // one_in - (total - self.capacity) // one_in,
             expected_supply=self.expected_supply // one_in,
         )  # fmt: skip
@@ -183,20 +182,24 @@ class Shard:
 
 def shards_of(problem: Problem, buckets: Buckets) -> list[Shard]:
     """Every specialty that has referrals, in ascending order. The problem must be canonical."""
+    return [make_shard(problem, buckets, specialty, rows) for specialty, rows in shard_rows(problem)]
+
+
+def shard_rows(problem: Problem) -> list[tuple[int, I64]]:
+    """Every specialty that has referrals, and their positions, both ascending: what ``make_shard`` takes one by one."""
     refs = problem.referrals
     order = np.argsort(refs.specialty, kind="stable")
     ids, first = np.unique(refs.specialty[order], return_index=True)
     bounds = np.append(first, len(order))
-    return [_shard(problem, buckets, int(ids[i]), order[bounds[i] : bounds[i + 1]]) for i in range(len(ids))]
+    return [(int(ids[i]), order[bounds[i] : bounds[i + 1]]) for i in range(len(ids))]
 
 
-def _shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) -> Shard:
+def make_shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) -> Shard:
+    """The shard of a specialty and its referrals ``rows`` (positions, ascending). The problem must be canonical."""
     policy, refs = problem.policy, problem.referrals
     low, high = (int(np.searchsorted(buckets.specialty, specialty, side)) for side in ("left", "right"))
     mine = slice(low, high)
-    kinds, kind = np.unique(
-        np.stack((refs.priority[rows], refs.waited_days[rows], refs.target_days[rows])), axis=1, return_inverse=True
-    )
+    kinds, kind = _kinds(refs.priority[rows], refs.waited_days[rows], refs.target_days[rows])
     days = np.arange(policy.horizon_days + 1, dtype=np.int64)
     table = day_cost(policy, kinds[0][:, None], kinds[1][:, None], kinds[2][:, None], days[None, :])
     shard = Shard(
@@ -207,7 +210,7 @@ def _shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) -> Sha
         priority=refs.priority[rows],
         waited=refs.waited_days[rows],
         target=refs.target_days[rows],
-        kind=kind.astype(np.int64).ravel(),
+        kind=kind,
         table=table,
         unplaced=unplaced_cost(policy, refs.priority[rows], refs.waited_days[rows], refs.target_days[rows]),
         needs=refs.needs[rows],
@@ -235,33 +238,73 @@ def _shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) -> Sha
     return _with_keeps(shard, problem, buckets)
 
 
+def _kinds(priority: I8, waited: I32, target: I32) -> tuple[tuple[I64, I64, I64], I64]:
+    """The different combinations of priority, days waited and target, and which of them each referral is."""
+    packed = (priority.astype(np.int64) << 40) | (waited.astype(np.int64) << 20) | target
+    kinds, kind = np.unique(packed, return_inverse=True)
+    low = (1 << 20) - 1
+    return (kinds >> 40, (kinds >> 20) & low, kinds & low), kind.astype(np.int64)
+
+
 def _entries(problem: Problem, buckets: Buckets, rows: I64, mine: slice) -> dict[str, Any]:
     """Shortlist entries of the rows that reach any bucket, with their windows clipped to every limit."""
     refs, lists, policy = problem.referrals, problem.shortlists, problem.policy
-    counts = np.diff(lists.indptr)[rows]
-    at = ranges(lists.indptr[rows], counts)
-    row = np.repeat(np.arange(len(rows), dtype=np.int64), counts)
-    services = np.unique(buckets.service[mine])
-    service = find(services, lists.service[at])
-    lo = np.maximum(np.maximum(lists.first_day[at], refs.earliest_day[rows][row]), policy.notice_days)
-    hi = np.minimum(np.minimum(lists.last_day[at], refs.latest_day[rows][row]), policy.horizon_days)
-    width = np.int64(policy.horizon_days + 2)
-    place = find(services, buckets.service[mine]) * width + buckets.day[mine]
-    live = (service >= 0) & (lo <= hi)
-    at, row, service, lo, hi = at[live], row[live], service[live], lo[live], hi[live]
-    a = np.searchsorted(place, service * width + lo)
-    b = np.searchsorted(place, service * width + hi, side="right")
-    some = b > a
-    indptr = indptr_of(np.bincount(row[some], minlength=len(rows)))
+    services, starts = np.unique(buckets.service[mine], return_index=True)
+    bounds = np.append(starts, mine.stop - mine.start)
+    width = policy.horizon_days + 2
+    place = np.repeat(np.arange(len(services)), np.diff(bounds)) * width + buckets.day[mine]
+    upto = np.searchsorted(place, np.arange(len(services) * width)).astype(np.int32).reshape(len(services), width)
+    indptr = np.zeros(len(rows) + 1, np.int64)
+    most = int((lists.indptr[rows + 1] - lists.indptr[rows]).sum())
+    service, a, b = np.empty((3, most), np.int32)
+    km = np.empty(most, np.float32)
+    count = _clip(
+        rows, lists.indptr, lists.service, lists.distance_km, lists.first_day, lists.last_day, refs.earliest_day,
+        refs.latest_day, policy.notice_days, policy.horizon_days, services, upto, indptr, service, a, b, km,
+    )  # fmt: skip
+    travel = travel_cost(policy, km[:count])
+    if count == 0 or int(travel.max()) < 2**31:
+        travel = travel.astype(np.int32)
     return {
         "entry_indptr": indptr,
-        "entry_service": service[some],
-        "entry_travel": travel_cost(policy, lists.distance_km[at][some]),
-        "entry_lo": lo[some].astype(np.int32),
-        "entry_hi": hi[some].astype(np.int32),
-        "entry_a": a[some].astype(np.int64),
-        "entry_b": b[some].astype(np.int64),
+        "entry_service": _trimmed(service, count),
+        "entry_travel": travel,
+        "entry_a": _trimmed(a, count),
+        "entry_b": _trimmed(b, count),
     }
+
+
+def _trimmed(values: I32, count: int) -> I32:
+    return values if count == len(values) else values[:count].copy()
+
+
+@kernel
+def _clip(
+    rows: I64, indptr: I64, listed: I64, distance_km: Array, first_day: I32, last_day: I32, earliest_day: I32,
+    latest_day: I32, notice: int, horizon: int, services: I64, upto: I32, out_indptr: I64, out_service: I32,
+    out_a: I32, out_b: I32, out_km: Array,
+) -> int:  # fmt: skip
+    """Write the entries that reach a bucket, row by row; how many there are.
+
+    ``upto``: of each service and day, the first of its buckets from that day on.
+    """
+    count = 0
+    for at, row in enumerate(rows):
+        for entry in range(indptr[row], indptr[row + 1]):
+            service = np.searchsorted(services, listed[entry])
+            if service == len(services) or services[service] != listed[entry]:
+                continue
+            low = max(first_day[entry], earliest_day[row], notice)
+            high = min(last_day[entry], latest_day[row], horizon)
+            if low > high:
+                continue
+            a, b = upto[service, low], upto[service, high + 1]
+            if b > a:
+                out_service[count], out_a[count], out_b[count] = service, a, b
+                out_km[count] = distance_km[entry]
+                count += 1
+        out_indptr[at + 1] = count
+    return count
 
 
 def _with_keeps(shard: Shard, problem: Problem, buckets: Buckets) -> Shard:
@@ -269,15 +312,16 @@ def _with_keeps(shard: Shard, problem: Problem, buckets: Buckets) -> Shard:
     slot = find(problem.slots.key, problem.referrals.previous_slot[shard.rows])
     bucket = np.where(slot >= 0, buckets.of_slot[slot], -1) - shard.first_bucket
     row = np.flatnonzero((slot >= 0) & (bucket >= 0) & (bucket < len(shard.capacity)))
+    if len(row) == 0:
+        return shard
     bucket = bucket[row]
-    entry_row = shard.entry_row()
     counts = np.diff(shard.entry_indptr)[row]
     pair = np.repeat(np.arange(len(row)), counts)
     at = ranges(shard.entry_indptr[row], counts)
     inside = (shard.entry_a[at] <= bucket[pair]) & (bucket[pair] < shard.entry_b[at])
-    at, bucket = at[inside], bucket[pair][inside]
-    fine = shard.suits(entry_row[at], bucket) & ~shard.busy_at(entry_row[at], bucket)
-    return replace(shard, keep_row=entry_row[at][fine], keep_bucket=bucket[fine])
+    row, bucket = row[pair][inside], bucket[pair][inside]
+    fine = shard.suits(row, bucket) & ~shard.busy_at(row, bucket)
+    return replace(shard, keep_row=row[fine], keep_bucket=bucket[fine])
 
 
 def _expected(problem: Problem, buckets: Buckets, specialty: int, mine: slice) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from optimiser.arrays import I64, find, ranges
+from optimiser.arrays import I64, Bool, find, ranges
 from optimiser.compiling import Buckets, fold
 from optimiser.costs import day_parts, place_salt, tie_break, travel_cost, unplaced_cost
 from optimiser.errors import PlanError
 from optimiser.plan import Difference, Plan, Unplaced
-from optimiser.problem import Problem
+from optimiser.problem import Problem, Referrals
 
 MILES_PER_KM = 0.621371
 _DAYS = 4096  # more than any horizon
@@ -134,41 +134,64 @@ class Explainer:
             reasons.insert(0, Reason("alternative", {"differs_by": code.name.lower()}))
         reasons.append(Reason("target", {"due_in_days": due, "spare_days": due - day}))
         if parts["keep"]:
-            reasons.append(Reason("kept", {}))
+            same = slot_key == int(refs.previous_slot[i])
+            reasons.append(Reason("kept", {"same_time": same}))
         sentences = (_sentence(reasons, km), _target_sentence(due, day, problem.as_of))
         return Explanation(
             int(refs.key[i]), slot_key, tuple(reasons), sentences, parts, own_best, total - own_best,
             int(plan.slot_price[slot]), int(self._buckets.capacity[earlier].sum()),
         )  # fmt: skip
 
-    def _eligible(self, i: int) -> tuple[I64, I64, I64]:
-        """Eligible buckets of a referral, with their shortlist entry and cost (keep bonus included)."""
-        problem, buckets, refs = self._problem, self._buckets, self._problem.referrals
-        lists, policy = problem.shortlists, self._problem.policy
-        low, high = np.searchsorted(buckets.specialty, [refs.specialty[i], refs.specialty[i] + 1])
+    def _eligible(self, i: int, changed: Referrals | None = None) -> tuple[I64, I64, I64]:
+        """Eligible buckets of a referral, with their shortlist entry and cost (keep bonus included).
+
+        ``changed`` is the referral (one row) as it would be otherwise; its shortlist stays as it is.
+        """
+        bucket, of, faults = self._reached(i, changed)
+        fine = ~np.logical_or.reduce(list(faults.values()))
+        bucket, of = bucket[fine], of[fine]
+        return bucket, of, self._costs(i, bucket, of, changed)
+
+    def _costs(self, i: int, bucket: I64, entry: I64, changed: Referrals | None = None) -> I64:
+        """What the referral costs in each bucket by each entry of its shortlist."""
+        problem, policy = self._problem, self._problem.policy
+        refs, at = (problem.referrals, i) if changed is None else (changed, 0)
+        row = np.full(len(bucket), at)
+        cost = sum(
+            day_parts(
+                policy, refs.priority[row], refs.waited_days[row], refs.target_days[row], self._buckets.day[bucket]
+            )
+        )
+        cost = cost + travel_cost(policy, problem.shortlists.distance_km[entry]) + self._tie(i, bucket)
+        return np.asarray(cost - policy.keep * (bucket == self._held(i)), np.int64)
+
+    def _reached(self, i: int, changed: Referrals | None = None) -> tuple[I64, I64, dict[str, Bool]]:
+        """Buckets at shortlisted services on days that may be booked, their entry, and which limits rule each out."""
+        problem, buckets = self._problem, self._buckets
+        refs, r = (problem.referrals, i) if changed is None else (changed, 0)
+        lists, policy = problem.shortlists, problem.policy
+        low, high = np.searchsorted(buckets.specialty, [refs.specialty[r], refs.specialty[r] + 1])
         entry = np.arange(lists.indptr[i], lists.indptr[i + 1])
         place = self._place[low:high]
-        first = np.maximum(np.maximum(lists.first_day[entry], refs.earliest_day[i]), policy.notice_days)
-        last = np.minimum(np.minimum(lists.last_day[entry], refs.latest_day[i]), policy.horizon_days)
+        first = np.maximum(np.maximum(lists.first_day[entry], refs.earliest_day[r]), policy.notice_days)
+        last = np.minimum(np.minimum(lists.last_day[entry], refs.latest_day[r]), policy.horizon_days)
         service = find(self._services, lists.service[entry])
         a = np.searchsorted(place, service * _DAYS + first) + low
         b = np.searchsorted(place, service * _DAYS + last, side="right") + low
         size = np.where(service >= 0, np.maximum(b - a, 0), 0)
         bucket, of = ranges(a, size), np.repeat(entry, size)
-        fine = (
-            ((buckets.priorities[bucket] >> np.uint8(refs.priority[i])) & 1 == 1)
-            & (refs.needs[i] & ~buckets.offers[bucket] == 0)
-            & ((refs.unsuitable[i] >> buckets.part[bucket].astype(np.uint32)) & 1 == 0)
-            & ((refs.practitioner[i] == -1) | (refs.practitioner[i] == buckets.practitioner[bucket]))
-        )
-        for at in range(int(refs.busy.indptr[i]), int(refs.busy.indptr[i + 1])):
+        busy = np.zeros(len(bucket), np.bool_)
+        for at in range(int(refs.busy.indptr[r]), int(refs.busy.indptr[r + 1])):
             start, end = refs.busy.start_minute[at], refs.busy.end_minute[at]
-            fine &= (start >= buckets.end[bucket]) | (end <= buckets.start[bucket])
-        bucket, of = bucket[fine], of[fine]
-        day, row = buckets.day[bucket], np.full(len(bucket), i)
-        cost = sum(day_parts(policy, refs.priority[row], refs.waited_days[row], refs.target_days[row], day))
-        cost = cost + travel_cost(policy, lists.distance_km[of]) + self._tie(i, bucket)
-        return bucket, of, cost - policy.keep * (bucket == self._held(i))
+            busy |= (start < buckets.end[bucket]) & (end > buckets.start[bucket])
+        return bucket, of, {
+            "not_for_this_priority": (buckets.priorities[bucket] >> np.uint8(refs.priority[r])) & 1 == 0,
+            "other_practitioner": (refs.practitioner[r] != -1)
+            & (refs.practitioner[r] != buckets.practitioner[bucket]),
+            "needs_not_met": refs.needs[r] & ~buckets.offers[bucket] != 0,
+            "times_never_suit": (refs.unsuitable[r] >> buckets.part[bucket].astype(np.uint32)) & 1 == 1,
+            "patient_busy": busy,
+        }  # fmt: skip
 
     def _held(self, i: int) -> int:
         slot = int(find(self._problem.slots.key, self._problem.referrals.previous_slot[i : i + 1])[0])
@@ -218,8 +241,9 @@ def _sentence(reasons: list[Reason], km: float) -> str:
     if reasons[0].code == "alternative":
         return f"This is another choice{way}: it is {_HOW[reasons[0].values['differs_by']]}."
     code = reasons[0].code
-    if any(r.code == "kept" for r in reasons):
-        return f"This is the time you were offered before{way}."
+    kept = next((r for r in reasons if r.code == "kept"), None)
+    if kept is not None:
+        return f"This is the {'time' if kept.values['same_time'] else 'half-day'} you were offered before{way}."
     if code == "earliest_of_all":
         return f"This is the earliest appointment of all at the clinics chosen with you{way}."
     if code == "earliest_not_needed_more":

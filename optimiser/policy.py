@@ -41,6 +41,9 @@ _RANGES: dict[str, tuple[int, int]] = {
     "alternative_days": (1, 365),
     "tie_break": (0, 1_000_000),
     "expected_percent": (0, 1000),
+    "reseat_moves": (0, 10),
+    "wave_percent": (0, 100),
+    "wave_days": (1, 1000),
 }
 
 
@@ -68,6 +71,12 @@ class Policy:
     alternative_days: int = 7  # two offers differ by day if at least so many days apart
     max_regret: int = 600_000  # an alternative may cost the plan at most this
     expected_percent: int = 100  # forecast arrivals are multiplied by this
+    reseat_loss: int = (
+        150_000  # somebody only pencilled may be moved where it costs them at most this more, never a breach
+    )
+    reseat_moves: int = 3  # so many people at most are moved to make room for one
+    wave_percent: int = 50  # an automatic wave leaves this share of a service's places not asked for, in each period
+    wave_days: int = 28  # of so many days
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -15,7 +15,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from optimiser.arrays import F32, I8, I32, I64, U8, U32, Array, indptr_of, no_i8, no_i32, no_i64, take_rows
+from optimiser.arrays import (
+    F32,
+    I8,
+    I32,
+    I64,
+    U8,
+    U32,
+    Array,
+    indptr_of,
+    no_i8,
+    no_i32,
+    no_i64,
+    take_rows,
+    within_rows,
+)
 from optimiser.errors import ProblemError
 from optimiser.policy import Policy
 
@@ -52,6 +66,8 @@ class Busy:
     def take(self, rows: Array) -> Busy:
         """Rows chosen and put in the order given, times ascending inside each."""
         indptr, at = take_rows(self.indptr, rows)
+        if len(at) == 0:
+            return Busy(indptr)
         row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
         at = at[np.lexsort((self.end_minute[at], self.start_minute[at], row))]
         return Busy(indptr, self.start_minute[at], self.end_minute[at])
@@ -128,8 +144,10 @@ class Shortlists:
     def take(self, rows: Array) -> Shortlists:
         """Rows chosen and put in the order given, services ascending inside each."""
         indptr, at = take_rows(self.indptr, rows)
-        row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-        at = at[np.lexsort((self.service[at], row))]
+        service = self.service[at]
+        if bool(within_rows(service[1:] < service[:-1], indptr).any()):
+            row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+            at = at[np.lexsort((self.service[at], row))]
         return Shortlists(indptr, self.service[at], self.distance_km[at], self.first_day[at], self.last_day[at])
 
 
@@ -236,7 +254,7 @@ class Problem:
         for part in (me.referrals, me.referrals.busy, me.shortlists, me.slots, me.expected):
             for name in part.DTYPES:
                 sha.update(name.encode())
-                sha.update(np.ascontiguousarray(getattr(part, name)).tobytes())
+                sha.update(np.ascontiguousarray(getattr(part, name)).data)
         return sha.hexdigest()
 
     def with_policy(self, policy: Policy) -> Problem:
@@ -256,7 +274,13 @@ def _cast(cls: Any, columns: dict[str, Any], n: int) -> dict[str, Any]:
     missing = set(cls.DTYPES) - set(columns)
     if missing:
         raise ProblemError(sorted(missing)[0], f"missing from {cls.__name__}")
-    return {k: np.broadcast_to(np.asarray(columns[k], t), (n,)).copy() for k, t in cls.DTYPES.items()}
+    return {name: _column(columns[name], dtype, n) for name, dtype in cls.DTYPES.items()}
+
+
+def _column(values: Any, dtype: Any, n: int) -> Array:
+    """A copy of a column, or of one value n times."""
+    made = np.array(values, dtype)
+    return made if made.shape == (n,) else np.broadcast_to(made, (n,)).copy()
 
 
 def _ascending(keys: I64) -> bool:
@@ -265,15 +289,11 @@ def _ascending(keys: I64) -> bool:
 
 def _sorted_lists(problem: Problem) -> bool:
     lists, busy = problem.shortlists, problem.referrals.busy
-    row = np.repeat(np.arange(len(lists.indptr) - 1), np.diff(lists.indptr))
-    same = row[1:] == row[:-1]
-    if bool((lists.service[1:] < lists.service[:-1])[same].any()):
+    if bool(within_rows(lists.service[1:] < lists.service[:-1], lists.indptr).any()):
         return False
-    row = np.repeat(np.arange(len(busy.indptr) - 1), np.diff(busy.indptr))
-    same = row[1:] == row[:-1]
     start, end = busy.start_minute, busy.end_minute
-    later = (start[1:] > start[:-1]) | ((start[1:] == start[:-1]) & (end[1:] >= end[:-1]))
-    return bool(later[same].all())
+    sooner = (start[1:] < start[:-1]) | ((start[1:] == start[:-1]) & (end[1:] < end[:-1]))
+    return not bool(within_rows(sooner, busy.indptr).any())
 
 
 def _sort_expected(expected: Expected) -> Expected:

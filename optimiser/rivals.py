@@ -6,33 +6,27 @@ looks at a patient's other referrals, nor reserves anything for arrivals forecas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from optimiser.arrays import I64, rank_in_runs
-from optimiser.compiling import Buckets, Shard, fold, shards_of
+from optimiser.arrays import I64, Array
+from optimiser.compiling import Shard, fold, make_shard, shard_rows
+from optimiser.jit import kernel
+from optimiser.pairs import Pairs, pairs_of
 from optimiser.problem import Priority, Problem
 from optimiser.seating import seat
-from optimiser.sequential import Places, Seeker, in_turn
+from optimiser.sequential import NEVER, Places, earliest, places_of, seat_in_turn, take
 
 FENCE_DAYS = 14  # referrals of so many days set the share of each fence
 FENCE_EXTRA = 1.2  # and a fifth on top
 
+Rule = Callable[[Shard, Pairs], I64]
+
 
 def open_fcfs(problem: Problem) -> I64:
     """First come, first served: in order of referral date, each takes the earliest day, the nearest if several."""
-    return _by_order(problem, _longest_wait)
-
-
-def priority_longest_wait(problem: Problem) -> I64:
-    """Two-week-wait, urgent, routine; the longest wait first within each."""
-    return _by_order(problem, lambda s: np.lexsort((s.key, -s.waited, -s.priority.astype(np.int64))))
-
-
-def due_date(problem: Problem) -> I64:
-    """Earliest due date first, whatever the priority."""
-    return _by_order(problem, lambda s: np.lexsort((s.key, -s.waited, s.target - s.waited)))
+    return _alone(problem, "open_fcfs")
 
 
 def ring_fenced_fcfs(problem: Problem) -> I64:
@@ -42,7 +36,17 @@ def ring_fenced_fcfs(problem: Problem) -> I64:
     is, plus a fifth, spread evenly over its places. A two-week-wait or urgent patient whose own slots are full, or
     all after the target, takes the earliest of those and the routine ones; what they leave goes to routine patients.
     """
-    return _run(problem, _ring_fenced)
+    return _alone(problem, "ring_fenced_fcfs")
+
+
+def priority_longest_wait(problem: Problem) -> I64:
+    """Two-week-wait, urgent, routine; the longest wait first within each."""
+    return _alone(problem, "priority_longest_wait")
+
+
+def due_date(problem: Problem) -> I64:
+    """Earliest due date first, whatever the priority."""
+    return _alone(problem, "due_date")
 
 
 ALL: dict[str, Callable[[Problem], I64]] = {
@@ -53,34 +57,56 @@ ALL: dict[str, Callable[[Problem], I64]] = {
 }
 
 
+def every(problem: Problem) -> dict[str, I64]:
+    """All of ``ALL`` at once, each specialty made ready only once."""
+    return _run(problem, _RULES)
+
+
+def _alone(problem: Problem, name: str) -> I64:
+    return _run(problem, {name: _RULES[name]})[name]
+
+
+def _run(problem: Problem, rules: Mapping[str, Rule]) -> dict[str, I64]:
+    problem = problem.canonical()
+    buckets = fold(problem)
+    bucket = {name: np.full(len(problem.referrals), -1, np.int64) for name in rules}
+    for specialty, rows in shard_rows(problem):
+        shard = make_shard(problem, buckets, specialty, rows)
+        pairs = pairs_of(shard)
+        for name, rule in rules.items():
+            own = rule(shard, pairs)
+            bucket[name][rows] = np.where(own >= 0, own + shard.first_bucket, -1)
+    nothing = np.zeros(len(buckets.capacity), np.int64)
+    return {name: seat(problem, buckets, chosen, nothing)[0] for name, chosen in bucket.items()}
+
+
 def _longest_wait(shard: Shard) -> I64:
     return np.asarray(np.lexsort((shard.key, -shard.waited)), np.int64)
 
 
-def _by_order(problem: Problem, order: Callable[[Shard], I64]) -> I64:
-    return _run(problem, lambda shard: in_turn(shard, order(shard), shard.capacity))
+def _priority_first(shard: Shard) -> I64:
+    return np.asarray(np.lexsort((shard.key, -shard.waited, -shard.priority.astype(np.int64))), np.int64)
 
 
-def _run(problem: Problem, rule: Callable[[Shard], I64]) -> I64:
-    problem = problem.canonical()
-    buckets: Buckets = fold(problem)
-    bucket = np.full(len(problem.referrals), -1, np.int64)
-    for shard in shards_of(problem, buckets):
-        own = rule(shard)
-        bucket[shard.rows] = np.where(own >= 0, own + shard.first_bucket, -1)
-    slot, _, _ = seat(problem, buckets, bucket, np.zeros(len(buckets.capacity), np.int64))
-    return slot
+def _due_first(shard: Shard) -> I64:
+    return np.asarray(np.lexsort((shard.key, -shard.waited, shard.target - shard.waited)), np.int64)
+
+
+def _by(order: Callable[[Shard], I64]) -> Rule:
+    def rule(shard: Shard, pairs: Pairs) -> I64:
+        out = np.full(len(shard.rows), -1, np.int64)
+        seat_in_turn(pairs, order(shard), places_of(shard.capacity), out)
+        return out
+
+    return rule
 
 
 def _fences(shard: Shard) -> tuple[I64, I64, I64]:
     """Places of each bucket for routine, urgent and two-week-wait."""
     services, service = np.unique(shard.service, return_inverse=True)
-    row = shard.entry_row()
-    order = np.lexsort((shard.entry_service, shard.entry_travel, row))
-    first = order[rank_in_runs(row[order]) == 0]
-    recent = first[shard.waited[row[first]] < FENCE_DAYS]
+    recent = np.flatnonzero((shard.waited < FENCE_DAYS) & (np.diff(shard.entry_indptr) > 0))
     counts = np.zeros((len(services), 3), np.float64)
-    np.add.at(counts, (shard.entry_service[recent], shard.priority[row[recent]]), 1)
+    np.add.at(counts, (shard.entry_service[_nearest(shard, recent)], shard.priority[recent]), 1)
     share = FENCE_EXTRA * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     fenced = np.minimum(share[:, Priority.URGENT] + share[:, Priority.TWO_WEEK_WAIT], 1.0)
     two_week = share[:, Priority.TWO_WEEK_WAIT] / np.maximum(
@@ -97,34 +123,58 @@ def _fences(shard: Shard) -> tuple[I64, I64, I64]:
     return routine.astype(np.int64), urgent.astype(np.int64), tww.astype(np.int64)
 
 
-def _ring_fenced(shard: Shard) -> I64:
+def _nearest(shard: Shard, rows: I64) -> I64:
+    """Shortlist entry of the nearest service of rows that have one, the first service if several."""
+    out = np.empty(len(rows), np.int64)
+    _nearest_entry(shard.entry_indptr, shard.entry_travel, rows, out)
+    return out
+
+
+@kernel
+def _nearest_entry(indptr: I64, travel: Array, rows: I64, out: I64) -> None:
+    for at, row in enumerate(rows):
+        best = indptr[row]
+        for entry in range(indptr[row], indptr[row + 1]):
+            if travel[entry] < travel[best]:
+                best = entry
+        out[at] = best
+
+
+def _ring_fenced(shard: Shard, pairs: Pairs) -> I64:
     out = np.full(len(shard.rows), -1, np.int64)
     if len(shard.capacity) == 0:
         return out
     routine_places, urgent_places, tww_places = _fences(shard)
-    seeker, common = Seeker(shard), Places(routine_places)
-    order = _longest_wait(shard)
-    left = routine_places.copy()
+    common, left = places_of(routine_places), np.zeros(len(routine_places), np.int64)
+    order, due = _longest_wait(shard), (shard.target - shard.waited).astype(np.int64)
     for priority, fence in ((Priority.TWO_WEEK_WAIT, tww_places), (Priority.URGENT, urgent_places)):
-        own = Places(fence)
-        for row in order[shard.priority[order] == priority].tolist():
-            due = int(shard.target[row] - shard.waited[row])
-            bucket, day = seeker.earliest(row, own)
-            if bucket < 0 or day > due:
-                other, _ = seeker.earliest(row, common, day if bucket >= 0 else 1 << 30)
-                if other >= 0:
-                    common.take(other)
-                    out[row] = other
-                    continue
-            if bucket >= 0:
-                own.take(bucket)
-                out[row] = bucket
-        left += np.asarray(own.left, np.int64)
-    left += np.asarray(common.left, np.int64) - routine_places
-    everything = Places(left)
-    for row in order[shard.priority[order] == Priority.ROUTINE].tolist():
-        bucket, _ = seeker.earliest(row, everything)
-        if bucket >= 0:
-            everything.take(bucket)
-            out[row] = bucket
+        own = places_of(fence)
+        _own_then_common(pairs, order[shard.priority[order] == priority], due, own, common, out)
+        left += own.left
+    routine = order[shard.priority[order] == Priority.ROUTINE]
+    seat_in_turn(pairs, routine, places_of(left + common.left), out)
     return out
+
+
+@kernel
+def _own_then_common(p: Pairs, order: I64, due: I64, own: Places, common: Places, out: I64) -> None:
+    """Rows take the earliest of their own places; of the common ones, if that is sooner and their own is too late."""
+    for row in order:
+        bucket, day = earliest(p, row, own, NEVER)
+        if bucket < 0 or day > due[row]:
+            other, _ = earliest(p, row, common, day)
+            if other >= 0:
+                take(common, other)
+                out[row] = other
+                continue
+        if bucket >= 0:
+            take(own, bucket)
+            out[row] = bucket
+
+
+_RULES: dict[str, Rule] = {
+    "open_fcfs": _by(_longest_wait),
+    "ring_fenced_fcfs": _ring_fenced,
+    "priority_longest_wait": _by(_priority_first),
+    "due_date": _by(_due_first),
+}

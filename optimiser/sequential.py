@@ -1,107 +1,95 @@
 """One referral after another takes the earliest eligible place: the greedy plan, and the rivals measured against.
 
-Buckets of a service are visited by day and part; a union-find over each service jumps over full ones, so that
-100,000 referrals take seconds.
+Buckets of a service are visited by day and part; a union-find over each service jumps over full ones, so that a
+million referrals take seconds.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from optimiser.arrays import I64, ranges
 from optimiser.compiling import Shard
+from optimiser.jit import kernel
+from optimiser.pairs import Pairs, allowed, pairs_of
+
+NEVER = 1 << 30
+"""A day after every horizon."""
 
 
-class Places:
-    """Free places of the buckets of a shard (or of a part of them), as they are taken."""
+class Places(NamedTuple):
+    """Free places of the B buckets of a shard (or of a part of them), as they are taken."""
 
-    def __init__(self, capacity: I64) -> None:
-        self.left: list[int] = capacity.tolist()
-        n = len(self.left)
-        self._next = list(range(n + 1))
-        for bucket in range(n):
-            if self.left[bucket] <= 0:
-                self._next[bucket] = bucket + 1
-
-    def first(self, bucket: int) -> int:
-        """The first bucket from this one on with a free place (the number of buckets if none)."""
-        jump = self._next
-        root = bucket
-        while jump[root] != root:
-            root = jump[root]
-        while jump[bucket] != root:
-            jump[bucket], bucket = root, jump[bucket]
-        return root
-
-    def take(self, bucket: int) -> None:
-        """Take one place."""
-        self.left[bucket] -= 1
-        if self.left[bucket] <= 0:
-            self._next[bucket] = bucket + 1
+    left: I64
+    jump: I64  # [B + 1] where to look on for a bucket with a place: itself if it has one
 
 
-class Seeker:
-    """Finds the earliest eligible free place of a referral of a shard."""
+def places_of(capacity: I64) -> Places:
+    """All of these places free."""
+    left = capacity.astype(np.int64)
+    jump = np.arange(len(left) + 1, dtype=np.int64)
+    jump[:-1] += left <= 0
+    return Places(left, jump)
 
-    def __init__(self, shard: Shard) -> None:
-        self.shard = shard
-        self._indptr = shard.entry_indptr.tolist()
-        self._a, self._b = shard.entry_a.tolist(), shard.entry_b.tolist()
-        self._travel = shard.entry_travel.tolist()
-        self._day, self._part = shard.day.tolist(), shard.part.tolist()
-        self._offers, self._open = shard.offers.tolist(), shard.priorities.tolist()
-        self._who = shard.bucket_practitioner.tolist()
-        self._needs, self._never = shard.needs.tolist(), shard.unsuitable.tolist()
-        self._named = shard.practitioner.tolist()
-        self._bit = (1 << shard.priority.astype(np.int64)).tolist()
-        self._busy = (np.diff(shard.busy.indptr) > 0).tolist()
-        self._start, self._end = shard.start.tolist(), shard.end.tolist()
 
-    def _fits(self, row: int, bucket: int) -> bool:
-        named = self._named[row]
-        if (
-            not self._open[bucket] & self._bit[row]
-            or self._needs[row] & ~self._offers[bucket]
-            or (self._never[row] >> self._part[bucket]) & 1
-            or (named != -1 and named != self._who[bucket])
-        ):
-            return False
-        if not self._busy[row]:
-            return True
-        busy = self.shard.busy
-        mine = slice(int(busy.indptr[row]), int(busy.indptr[row + 1]))
-        times = zip(busy.start_minute[mine].tolist(), busy.end_minute[mine].tolist(), strict=True)
-        return not any(s < self._end[bucket] and e > self._start[bucket] for s, e in times)
+@kernel
+def first(jump: I64, bucket: int) -> int:
+    """The first bucket from this one on with a free place (the number of buckets if none)."""
+    root = bucket
+    while jump[root] != root:
+        root = jump[root]
+    while jump[bucket] != root:
+        onward = jump[bucket]
+        jump[bucket] = root
+        bucket = onward
+    return root
 
-    def earliest(self, row: int, places: Places, before: int = 1 << 30) -> tuple[int, int]:
-        """(bucket, day) of the earliest free eligible place, the nearest service if several; (-1, before) if none.
 
-        Days from ``before`` on are not looked at.
-        """
-        best, best_day, best_way, best_service = -1, before, 0, -1
-        for entry in range(self._indptr[row], self._indptr[row + 1]):
-            bucket, last, way = places.first(self._a[entry]), self._b[entry], self._travel[entry]
-            while bucket < last:
-                day = self._day[bucket]
-                if day > best_day or (day == best_day and (best < 0 or way >= best_way)):
-                    break
-                if self._fits(row, bucket):
-                    best, best_day, best_way, best_service = bucket, day, way, entry
-                    break
-                bucket = places.first(bucket + 1)
-        del best_service
-        return best, best_day
+@kernel
+def take(places: Places, bucket: int) -> None:
+    """Take one place."""
+    places.left[bucket] -= 1
+    if places.left[bucket] <= 0:
+        places.jump[bucket] = bucket + 1
+
+
+@kernel
+def earliest(p: Pairs, row: int, places: Places, before: int) -> tuple[int, int]:
+    """(bucket, day) of the earliest free eligible place, the nearest service if several; (-1, before) if none.
+
+    Days from ``before`` on are not looked at.
+    """
+    best, best_day, best_way = -1, before, 0
+    for entry in range(p.indptr[row], p.indptr[row + 1]):
+        way = p.travel[entry]
+        bucket = first(places.jump, p.first[entry])
+        while bucket < p.last[entry]:
+            day = p.day[bucket]
+            if day > best_day or (day == best_day and (best < 0 or way >= best_way)):
+                break
+            if allowed(p, row, bucket):
+                best, best_day, best_way = bucket, day, way
+                break
+            bucket = first(places.jump, bucket + 1)
+    return best, best_day
+
+
+@kernel
+def seat_in_turn(p: Pairs, order: I64, places: Places, out: I64) -> None:
+    """Rows take the earliest place in this order; what they get goes to ``out``."""
+    for row in order:
+        bucket, _ = earliest(p, row, places, NEVER)
+        if bucket >= 0:
+            take(places, bucket)
+            out[row] = bucket
 
 
 def in_turn(shard: Shard, order: I64, capacity: I64) -> I64:
     """Bucket of each row (-1: none) when rows take the earliest place in this order."""
     out = np.full(len(shard.rows), -1, np.int64)
-    seeker, places = Seeker(shard), Places(capacity)
-    for row in order.tolist():
-        bucket, _ = seeker.earliest(row, places)
-        if bucket >= 0:
-            places.take(bucket)
-            out[row] = bucket
+    seat_in_turn(pairs_of(shard), order, places_of(capacity), out)
     return out
 
 

@@ -1,36 +1,57 @@
-"""One shard to proven optimality by column generation, or to the best found by a deadline."""
+"""One shard to proven optimality, or to the best found by a deadline.
+
+Four steps, each handing prices to the next:
+
+1. *Samples.* The same on a sixteenth (a quarter …) of the referrals and places gives rough prices in no time.
+2. *In turn at prices.* Greedy passes, each row taking the pair of least ``cost + price`` that has a place left, give
+   columns that respect the capacities. (Columns chosen by price alone all go for the same few underpriced buckets.)
+3. *Master.* OR-Tools solves the min-cost flow over these columns; its prices show which other pairs would improve it.
+4. *Simplex.* The tree of the master's shortest ways is pivoted to the optimum over all pairs, none of them stored.
+
+Every step leaves a plan and a bound.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from optimiser.arrays import I64, rank_in_runs
-from optimiser.certificate import dual_bound, prices_of, row_values
+from optimiser.arrays import I64, mix
+from optimiser.certificate import dual_bound
+from optimiser.columns import Columns, join, merge, pruned
 from optimiser.compiling import Shard
+from optimiser.errors import PlanError
 from optimiser.flow import Flow, Master, solve_master
-from optimiser.folding import (
-    Columns,
-    Groups,
-    count_pairs,
-    first_columns,
-    group,
-    join,
-    keep_columns,
-    merge,
-    price_out,
-)
-from optimiser.sequential import greedy_buckets
+from optimiser.pairs import FAR, Pairs, improving, near, pairs_of, row_minima, take_in_turn
+from optimiser.residual import Shortest, shortest
+from optimiser.simplex import plant, seats, sweep
 
-CHEAP, SPREAD = 2, 3  # columns of each shortlist entry to start with
-COARSE_ABOVE, ONE_IN = 3000, 4  # shards with more rows start from the prices of a sample
-KEEP = 24  # columns of each row that survive a round
-WARM = (3, 1)  # the same as CHEAP, SPREAD, given prices to start from
-SLACK, NEAR = 2, 1000  # within NEAR of optimal per row, pairs within SLACK tie-breaks come in as well
-PER_ROUND = 20  # columns added for each referral in a round
+SMALLEST_SAMPLE = 2000  # rows; the coarsest sample is not smaller than this
+STEP = 4  # each sample is so many times as large as the one before
+ROUGH_GAP = 300  # cost units a row: prices of a sample need be no better
+ROUGH_ROUNDS = 4
+IMPROVING = 6  # columns added for each row that gains by them
+SLACK = 128
+KEEP = 16  # columns of each row that survive a round
+MASTER_GAP = 100  # cost units a row: above this the master is solved once more before the simplex takes over
+MASTER_ROUNDS = 4
+LATEST_SWEEPS = 100_000
+TELL_EVERY = 2.0  # seconds
+
+
+class Start(NamedTuple):
+    """How many greedy passes, and how many pairs are drawn from so far above each row's best (cost units)."""
+
+    passes: int
+    drawn: int
+    width: int
+
+
+FIRST, ROUGH, LAST = Start(8, 40, 3_000_000), Start(8, 6, 20_000), Start(6, 5, 3_000)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,11 +77,14 @@ class ShardPlan:
         return int(self.cost.sum()) + self.expected_cost
 
 
+Report = Callable[[int, int, int], None]
+
+
 def solve_shard(
     shard: Shard,
     until: float | None = None,
     warm: I64 | None = None,
-    report: Callable[[int, int, int], None] | None = None,
+    report: Report | None = None,
 ) -> ShardPlan:
     """Solve a shard.
 
@@ -69,107 +93,206 @@ def solve_shard(
     beyond the solver.
     """
     began = time.perf_counter()
-    groups = group(shard)
-    supply = np.concatenate((np.ones(len(shard.rows), np.int64), shard.expected_supply))
-    unplaced = np.concatenate((shard.unplaced, shard.expected_unplaced))
-    start = greedy_buckets(shard)
-    if warm is None and len(shard.rows) >= COARSE_ABOVE:
-        warm = _coarse_prices(shard, until)
-    kept = keep_columns(shard)
-    columns = join(len(shard.capacity), _start(shard, groups, start, warm), kept)
-    if until is not None and time.time() >= until:
-        return _from_greedy(shard, start, columns, began)
-    bound, most, rounds = -(2**62), 0, 0
-    while True:
-        rounds += 1
-        most = max(most, len(columns))
-        master = Master(supply, unplaced, shard.capacity, columns)
-        flow = solve_master(master)
-        price = prices_of(master, flow)
-        dual = row_values(master, price)
-        # Near the end, pairs that are almost worth it come in too: it saves rounds over mere tie-breaks.
-        slack = SLACK * shard.policy.tie_break if flow.cost - bound < NEAR * len(shard.rows) else 0
-        fresh, lowest = price_out(shard, groups, price, dual[: len(shard.rows)] + slack, PER_ROUND)
-        lowest = np.minimum(lowest + slack, 0)
-        value = int((dual * supply).sum()) - int((shard.capacity * price).sum()) + int(lowest.sum())
-        bound = max(bound, value)
-        if report is not None:
-            report(rounds, flow.cost, bound)
-        if not lowest.any() or (until is not None and time.time() >= until):
-            break
-        # Pricing does not know the keep bonus, so those pairs always stay in.
-        columns = join(len(shard.capacity), _prune(columns, flow, price, dual), fresh, kept)
-    proof = dual_bound(shard, price) if not lowest.any() else None
-    pairs = proof.pairs if proof else count_pairs(shard, groups)
-    return _finish(
-        shard, columns, flow, price, max(bound, proof.value) if proof else bound,
-        proof is not None and proof.value == flow.cost, proof is not None, pairs, most, rounds,
-        time.perf_counter() - began,
-    )  # fmt: skip
+    run = _Run(shard, pairs_of(shard), until, report)
+    if warm is None:
+        warm = _rough_prices(shard, until)
+    run.start(warm, FIRST if not warm.any() else LAST)
+    if not run.late():
+        run.master_rounds(MASTER_ROUNDS, MASTER_GAP)
+        run.simplex()
+    return run.finish(time.perf_counter() - began)
 
 
-def _coarse_prices(shard: Shard, until: float | None) -> I64:
-    """Prices to start from: those of a sample of the referrals on a sample of the places.
+def _rough_prices(shard: Shard, until: float | None) -> I64:
+    """Prices by samples of the referrals and places, each larger than the one before.
 
     A half-day without a sampled place takes the price of the next one of its service that has one.
     """
-    small = shard.sample(ONE_IN)
-    price = solve_shard(small, until).price
+    price = np.zeros(len(shard.capacity), np.int64)
+    one_in = 1
+    while len(shard.rows) // (one_in * STEP) >= SMALLEST_SAMPLE:
+        one_in *= STEP
+    way = FIRST
+    while one_in > 1:
+        small = shard.sample(one_in)
+        run = _Run(small, pairs_of(small), until, None)
+        run.start(price, way)
+        if not run.late():
+            run.master_rounds(ROUGH_ROUNDS, ROUGH_GAP)
+        price = _spread(shard, small, run.price)
+        one_in, way = one_in // STEP, ROUGH
+    return price
+
+
+def _spread(shard: Shard, small: Shard, price: I64) -> I64:
     has = np.flatnonzero(small.capacity > 0)
     if len(has) == 0:
-        return price
+        return np.zeros(len(price), np.int64)
     at = np.minimum(np.searchsorted(has, np.arange(len(price))), len(has) - 1)
-    near = has[at]
-    near = np.where(shard.service[near] == shard.service, near, has[np.maximum(at - 1, 0)])
-    return np.where(shard.service[near] == shard.service, price[near], 0)
+    close = has[at]
+    close = np.where(shard.service[close] == shard.service, close, has[np.maximum(at - 1, 0)])
+    return np.where(shard.service[close] == shard.service, price[close], 0)
 
 
-def _prune(columns: Columns, flow: Flow, price: I64, dual: I64) -> Columns:
-    """Keep of each row what carries flow and the ``KEEP`` columns of least reduced cost."""
-    reduced = columns.cost + price[columns.bucket] - dual[columns.row]
-    reduced[flow.used > 0] = -1
-    order = np.lexsort((reduced, columns.row))
-    stay = np.sort(order[rank_in_runs(columns.row[order]) < KEEP])
-    return Columns(columns.row[stay], columns.bucket[stay], columns.cost[stay])
+@dataclass(slots=True, eq=False)
+class _Run:
+    """The state of one solve; ``price`` and ``bucket``/``cost`` are the best prices and plan so far."""
+
+    shard: Shard
+    pairs: Pairs
+    until: float | None
+    report: Report | None
+    columns: Columns = field(init=False)
+    price: I64 = field(init=False)
+    bucket: I64 = field(init=False)
+    cost: I64 = field(init=False)
+    bound: int = -(2**62)
+    optimal: bool = False
+    most: int = 0
+    rounds: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.pairs.unplaced)
+
+    @property
+    def buckets(self) -> int:
+        return len(self.pairs.capacity)
+
+    def late(self) -> bool:
+        return self.until is not None and time.time() >= self.until
+
+    def start(self, price: I64, way: Start) -> None:
+        """Columns and a plan to begin with, made at these prices."""
+        price = np.where(self.pairs.capacity > 0, price, FAR)
+        least = self._bound(price)
+        parts, best = [self._kept()], None
+        for turn in range(way.passes):
+            bucket, cost = np.full(self.rows, -1, np.int64), self.pairs.unplaced.copy()
+            take_in_turn(self.pairs, self._order(turn), price, self.pairs.capacity.copy(), bucket, cost)
+            total = int(cost.sum())
+            if best is None or total < best:
+                best, self.bucket, self.cost = total, bucket, cost
+            at = np.flatnonzero(bucket >= 0)
+            parts.append(Columns(at, bucket[at], cost[at]))
+            if self.late():
+                break
+        out = np.empty((3, self.rows * way.drawn), np.int64)
+        n = near(self.pairs, price, least, way.width, way.drawn, 1, out[0], out[1], out[2])
+        self.columns = join(self.buckets, *parts, Columns(out[0, :n], out[1, :n], out[2, :n]))
+        self.price = price
+        self._tell()
+
+    def master_rounds(self, at_most: int, gap: int) -> None:
+        """Solve the master until the gap is below ``gap`` a row, or so often; leaves its tree of shortest ways."""
+        for turn in range(at_most):
+            master = Master(self.pairs.unplaced, self.pairs.capacity, self.columns)
+            self.most = max(self.most, len(self.columns))
+            flow = solve_master(master)
+            ways = shortest(master, flow)
+            self._take(flow, ways.price)
+            least = self._bound(ways.price)
+            self.flow, self.ways = flow, ways
+            self._tell()
+            if flow.cost - self.bound <= gap * self.rows or turn == at_most - 1 or self.late():
+                return
+            self._improve(flow, ways, least)
+
+    flow: Flow = field(init=False)
+    ways: Shortest = field(init=False)
+
+    def _improve(self, flow: Flow, ways: Shortest, least: I64) -> None:
+        out = np.empty((3, self.rows * IMPROVING), np.int64)
+        n = improving(self.pairs, ways.price, ways.value, least, SLACK, IMPROVING, out[0], out[1], out[2])
+        columns = self.columns
+        reduced = columns.cost + ways.price[columns.bucket] - ways.value[columns.row]
+        reduced[flow.column[flow.column >= 0]] = -1
+        fresh = Columns(out[0, :n], out[1, :n], out[2, :n])
+        self.columns = join(self.buckets, pruned(columns, reduced, KEEP), fresh, self._kept())
+
+    def simplex(self) -> None:
+        """Pivot to the optimum, or until time is up."""
+        tree = plant(self.pairs, self.columns, self.flow, self.ways)
+        del self.flow, self.ways
+        last = time.perf_counter()
+        for turn in range(LATEST_SWEEPS):
+            pivots = sweep(self.pairs, tree, _shuffled(self.rows, self.pairs.key, turn))
+            price = np.maximum(tree.price[: self.buckets], 0)
+            self.optimal = pivots == 0
+            told = self.report is not None and time.perf_counter() - last > TELL_EVERY
+            if self.optimal or self.late() or told:
+                last = time.perf_counter()
+                self.bucket, self.cost = seats(self.pairs, tree)
+                self._bound(price)
+                self._tell()
+            if self.optimal:
+                self.price = price
+            if self.optimal or self.late():
+                return
+        raise PlanError("the simplex did not end")
+
+    def finish(self, seconds: float) -> ShardPlan:
+        shard, n = self.shard, len(self.shard.rows)
+        price = np.where(self.pairs.capacity > 0, self.price, 0)
+        proof = dual_bound(shard, price)
+        cost = int(self.cost.sum())
+        kept = self.bucket[n:]
+        reserved = np.bincount(kept[kept >= 0], minlength=self.buckets).astype(np.int64)
+        bound = max(self.bound, proof.value)
+        return ShardPlan(
+            self.bucket[:n], self.cost[:n], price, reserved, int(self.cost[n:].sum()), bound, proof.value == cost,
+            self.optimal, proof.pairs, self.most, self.rounds, seconds,
+        )  # fmt: skip
+
+    def _take(self, flow: Flow, price: I64) -> None:
+        placed = np.flatnonzero(flow.column >= 0)
+        bucket, cost = np.full(self.rows, -1, np.int64), self.pairs.unplaced.copy()
+        bucket[placed] = self.columns.bucket[flow.column[placed]]
+        cost[placed] = self.columns.cost[flow.column[placed]]
+        self.bucket, self.cost = bucket, cost
+        self.price = price
+
+    def _bound(self, price: I64) -> I64:
+        """Each row's least cost at these prices, and the bound that follows."""
+        least = np.empty(self.rows, np.int64)
+        row_minima(self.pairs, price, least)
+        has = self.pairs.capacity > 0
+        value = int(least.sum()) - int((self.pairs.capacity[has] * price[has]).sum())
+        self.bound = max(self.bound, value)
+        return least
+
+    def _kept(self) -> Columns:
+        """Pairs that earn the keep bonus."""
+        row = np.flatnonzero(self.pairs.keep_bucket >= 0)
+        bucket = self.pairs.keep_bucket[row]
+        some = self.pairs.capacity[bucket] > 0
+        return Columns(row[some], bucket[some], self.pairs.keep_cost[row[some]])
+
+    def _order(self, turn: int) -> I64:
+        """By turns greatest need first (by priority and due date, more and more roughly) and by lot."""
+        shard, n = self.shard, len(self.shard.rows)
+        draw = _hash(self.rows, self.pairs.key, turn)
+        if turn % 2:
+            return np.argsort(draw, kind="stable")
+        due = np.zeros(self.rows, np.int64)
+        due[:n] = shard.target.astype(np.int64) - shard.waited
+        rank = np.zeros(self.rows, np.int64)
+        rank[:n] = shard.priority
+        due += (draw % np.uint64(1 + 3 * turn)).astype(np.int64)
+        return np.lexsort((draw, due // (1 + 2 * turn), -rank))
+
+    def _tell(self) -> None:
+        self.rounds += 1
+        if self.report is not None:
+            self.report(self.rounds, int(self.cost.sum()), self.bound)
 
 
-def _start(shard: Shard, groups: Groups, start: tuple[I64, I64], warm: I64 | None) -> Columns:
-    zero = np.zeros(len(shard.capacity), np.int64)
-    if warm is None:
-        found = first_columns(shard, groups, zero, CHEAP, SPREAD)
-    else:
-        found = first_columns(shard, groups, warm, WARM[0], WARM[1])
-    bucket, cost = start
-    at = np.flatnonzero(bucket >= 0)
-    n = len(shard.rows)
-    expected = merge(len(zero), shard.expected_row + n, shard.expected_bucket, shard.expected_cost)
-    seeds = merge(len(zero), at, bucket[at], cost[at])
-    return join(len(zero), found, seeds, expected)
+def _hash(rows: int, key: I64, turn: int) -> I64:
+    """A number for each row that depends on nothing but its key (or its place among the forecast) and the turn."""
+    ids = np.arange(rows, dtype=np.uint64) + np.uint64(2**63)
+    ids[: len(key)] = key
+    return mix(ids ^ np.uint64((turn + 1) * 0x9E3779B9))
 
 
-def _finish(
-    shard: Shard, columns: Columns, flow: Flow, price: I64, bound: int, certified: bool,
-    finished: bool, pairs: int, most: int, rounds: int, seconds: float,
-) -> ShardPlan:  # fmt: skip
-    n = len(shard.rows)
-    at = np.flatnonzero((flow.used > 0) & (columns.row < n))
-    bucket, cost = np.full(n, -1, np.int64), shard.unplaced.copy()
-    bucket[columns.row[at]] = columns.bucket[at]
-    cost[columns.row[at]] = columns.cost[at]
-    phantom = columns.row >= n
-    reserved = np.bincount(columns.bucket[phantom], weights=flow.used[phantom], minlength=len(shard.capacity)).astype(
-        np.int64
-    )
-    expected = int((flow.used * columns.cost)[phantom].sum()) + int((flow.left[n:] * shard.expected_unplaced).sum())
-    return ShardPlan(bucket, cost, price, reserved, expected, bound, certified, finished, pairs, most, rounds, seconds)
-
-
-def _from_greedy(shard: Shard, start: tuple[I64, I64], columns: Columns, began: float) -> ShardPlan:
-    """No time for a single round: the greedy plan, with the bound that zero prices give."""
-    zero = np.zeros(len(shard.capacity), np.int64)
-    proof = dual_bound(shard, zero)
-    expected = int((shard.expected_supply * shard.expected_unplaced).sum())
-    return ShardPlan(
-        *start, zero, zero, expected, proof.value, proof.value == int(start[1].sum()) + expected, False,
-        proof.pairs, len(columns), 0, time.perf_counter() - began,
-    )  # fmt: skip
+def _shuffled(rows: int, key: I64, turn: int) -> I64:
+    return np.argsort(_hash(rows, key, turn), kind="stable")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optimiser.arrays import I64, Array
+from optimiser.arrays import I64, Array, within_rows
 from optimiser.errors import ProblemError
 from optimiser.policy import Policy
 
@@ -52,6 +52,8 @@ def _csr(name: str, part: Any, rows: int, first: Array) -> None:
 
 
 def _unique(name: str, keys: I64) -> None:
+    if bool((keys[1:] > keys[:-1]).all()):
+        return
     ordered = np.sort(keys)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(twice):
@@ -59,8 +61,8 @@ def _unique(name: str, keys: I64) -> None:
 
 
 def _inside(name: str, values: Array, low: int, high: int) -> None:
-    bad = values[(values.astype(np.int64) < low) | (values.astype(np.int64) > high)]
-    if len(bad):
+    if len(values) and not low <= int(values.min()) <= int(values.max()) <= high:
+        bad = values[(values.astype(np.int64) < low) | (values.astype(np.int64) > high)]
         raise ProblemError(name, f"must be from {low} to {high}, not {int(bad[0])}")
 
 
@@ -87,12 +89,13 @@ def _values(problem: Problem) -> None:
 
 def _references(problem: Problem) -> None:
     lists, slots = problem.shortlists, problem.slots
-    row = np.repeat(np.arange(len(problem.referrals)), np.diff(lists.indptr))
-    order = np.lexsort((lists.service, row))
-    service, owner = lists.service[order], row[order]
-    twice = (service[1:] == service[:-1]) & (owner[1:] == owner[:-1])
-    if bool(twice.any()):
-        raise ProblemError("shortlists.service", f"{int(service[1:][twice][0])} is twice on one shortlist")
+    service = lists.service
+    if bool(within_rows(service[1:] <= service[:-1], lists.indptr).any()):
+        row = np.repeat(np.arange(len(problem.referrals)), np.diff(lists.indptr))
+        service = service[np.lexsort((service, row))]
+        twice = within_rows(service[1:] == service[:-1], lists.indptr)
+        if bool(twice.any()):
+            raise ProblemError("shortlists.service", f"{int(service[1:][twice][0])} is twice on one shortlist")
     order = np.argsort(slots.service, kind="stable")
     service, provider = slots.service[order], slots.provider[order]
     split = (service[1:] == service[:-1]) & (provider[1:] != provider[:-1])

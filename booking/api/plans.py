@@ -15,6 +15,9 @@ from booking.edge.policy import Via, allow
 from booking.models import PlanRun
 from booking.services.planning.prices import of_the_region
 
+AS_REPORTS = ("fairness", "next_session")
+"""Parts of the summary that tell of small groups: they are reports, which keep small numbers back."""
+
 blp = Blueprint("plans", __name__, description="Plan runs and their certificates")
 
 
@@ -28,6 +31,11 @@ class PlanRunSchema(ma.Schema):
     input_digest = ma.fields.String(allow_none=True)
     certified = ma.fields.Boolean()
     summary = ma.fields.Dict()
+
+    @ma.post_dump
+    def reports_apart(self, made: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """The summary without what is told as reports."""
+        return {**made, "summary": {name: of for name, of in made["summary"].items() if name not in AS_REPORTS}}
 
 
 @blp.route("/plan-runs/latest")

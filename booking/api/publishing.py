@@ -125,7 +125,8 @@ class OwnSlotSchema(ma.Schema):
     appointment_type = ma.fields.String()
     mode = ma.fields.Enum(ConsultationMode, by_value=True)
     status = ma.fields.Enum(SlotStatus, by_value=True)
-    capacity = ma.fields.Integer()
+    capacity = ma.fields.Integer(metadata={"description": "Places, those overbooked included"})
+    overbooked_places = ma.fields.Integer(metadata={"description": "Of these, extra ones against missed appointments"})
     free = ma.fields.Integer()
     held = ma.fields.Integer()
     booked = ma.fields.Integer()
@@ -236,7 +237,7 @@ def _session(body: dict[str, Any]) -> SessionDraft:
 def _own_slot(counted: CountedSlot) -> dict[str, Any]:
     slot = counted.slot
     same = ("id", "provider_slot_id", "service_id", "starts_at", "ends_at", "local_date", "time_zone")
-    more = ("appointment_type", "mode", "status", "capacity", "version")
+    more = ("appointment_type", "mode", "status", "capacity", "overbooked_places", "version")
     return {
         **{name: getattr(slot, name) for name in (*same, *more)},
         "practitioner": slot.practitioner.identifier if slot.practitioner else None,

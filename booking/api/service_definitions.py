@@ -21,6 +21,7 @@ from booking.domain import service_definition as rules
 from booking.domain.eligibility import Window
 from booking.domain.errors import Invalid
 from booking.domain.ids import parse_ods_code
+from booking.domain.overbooking import MOST_PERCENT
 from booking.domain.service_definition import Definition
 from booking.domain.words import PROVIDERS, BookingMode, Priority, Role, Sex
 from booking.edge.flask_app import work
@@ -71,6 +72,13 @@ class ServiceDefinitionSchema(StrictSchema):
         load_default=dict, metadata={"description": "Shorter contact-by times: worklist, priority, working days"},
     )  # fmt: skip
     nationally_visible = ma.fields.Boolean(load_default=True)
+    overbooking_percent = ma.fields.Integer(
+        strict=True, load_default=0, validate=ma.validate.Range(0, MOST_PERCENT),
+        metadata={
+            "description": "Extra places against missed appointments, in per cent; for slots published from now on, "
+            "those published before stay as they are"
+        },
+    )  # fmt: skip
     practitioners = ma.fields.List(
         bounded(40), load_default=list, validate=ma.validate.Length(max=rules.MOST_PRACTITIONERS),
         metadata={"description": "Clinicians offered by name, by registration; empty is every clinician of yours"},

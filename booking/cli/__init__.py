@@ -16,6 +16,8 @@ from booking.cli import (
     retention,
     roles,
     scenario,
+    simulate,
+    worth,
 )
 from booking.edge.flask_app import BookingApp
 
@@ -35,5 +37,7 @@ def register(app: BookingApp) -> None:
         retention,
         roles,
         scenario,
+        simulate,
+        worth,
     ):
         module.register(app)

@@ -49,6 +49,10 @@ WEIGHTS: Mapping[str, Bounds] = {
     "alternative_days": Bounds(1, 365, 7),
     "max_regret": Bounds(0, 10**13, 600_000),
     "expected_percent": Bounds(0, 1000, 100),
+    "reseat_loss": Bounds(0, 10**13, 150_000),
+    "reseat_moves": Bounds(0, 10, 3),
+    "wave_percent": Bounds(0, 100, 50),
+    "wave_days": Bounds(1, 1000, 28),
 }
 
 

@@ -11,6 +11,9 @@ from booking.domain.geo import miles
 FAR_MILES_PER_WAIT_DAY = 1.0
 """Going a mile further counts like waiting a day longer, where no plan has set a price."""
 
+PENCILLED = "PENCILLED"
+"""Reason code of an offer of a place that is pencilled for somebody not asked yet, who would be moved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -29,6 +32,8 @@ class Candidate:
     """What the last plan says others lose if this place goes (in its units); 0 where nobody else needs it."""
     own_cost: int | None = None
     """What it costs this patient by the same plan's weights; None where nothing has been planned yet."""
+    pencilled: bool = False
+    """Somebody not asked yet is pencilled for it, who would be moved."""
 
     def order(self) -> tuple[float, ...]:
         """What is best for everybody: the plan's own measure, or days late and then days and miles without one."""
@@ -45,14 +50,14 @@ def differ(one: Candidate, other: Candidate) -> bool:
     return one.day != other.day and one.part != other.part
 
 
-def choose(candidates: Iterable[Candidate], alternatives: int) -> list[Candidate]:
-    """The best candidate first, then up to ``alternatives`` that differ from it and from each other."""
-    chosen: list[Candidate] = []
+def choose(candidates: Iterable[Candidate], alternatives: int, first: Candidate | None = None) -> list[Candidate]:
+    """``first`` (or the best candidate), then up to ``alternatives`` that differ from it and from each other."""
+    chosen = [] if first is None else [first]
     for candidate in sorted(candidates, key=Candidate.order):
-        if all(differ(candidate, other) for other in chosen):
-            chosen.append(candidate)
         if len(chosen) > alternatives:
             break
+        if all(differ(candidate, other) for other in chosen):
+            chosen.append(candidate)
     return chosen
 
 
@@ -60,20 +65,28 @@ def words(
     candidate: Candidate, *, guaranteed: bool, nearest_km: float | None, earliest: date, due: date, day: date
 ) -> list[str]:
     """One or two plain sentences on why this slot is proposed. ``day`` is the day of the proposal."""
-    said: list[str] = []
-    if candidate.day == earliest:
+    km = candidate.distance_km
+    return sentences(
+        guaranteed=guaranteed,
+        earliest=candidate.day == earliest,
+        km=km,
+        nearest=km is not None and nearest_km is not None and km <= nearest_km + 0.05,
+        spare=(due - candidate.day).days,
+    )
+
+
+def sentences(*, guaranteed: bool, earliest: bool, km: float | None, nearest: bool, spare: int) -> list[str]:
+    """The same from what they say: how far, whether any clinic is nearer, days to spare until the target date."""
+    said = ["We are keeping this time for you."] if guaranteed else []
+    if earliest:
         said.append("This is the earliest time at the clinics your GP chose.")
-    if candidate.distance_km is not None:
-        where = f"It is {miles(candidate.distance_km):.1f} miles from you"
-        nearest = nearest_km is not None and candidate.distance_km <= nearest_km + 0.05
+    if km is not None:
+        where = f"It is {miles(km):.1f} miles from you"
         said.append(f"{where}, the nearest of these clinics." if nearest else f"{where}.")
-    spare = (due - candidate.day).days
     if spare >= 0:
         said.append(f"It is {_days(spare)} before your target date." if spare else "It is on your target date.")
     else:
         said.append(f"It is {_days(-spare)} after your target date: no earlier time was free for you.")
-    if guaranteed:
-        said.insert(0, "We are keeping this time for you.")
     return said[:3]
 
 

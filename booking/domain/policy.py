@@ -18,10 +18,12 @@ from booking.domain.words import Priority
 WHOLE_NUMBERS: Mapping[str, tuple[int, int, int, str]] = {
     "offer_days": (1, 60, 7, "Offers hold for 1 to 60 days."),
     "alternatives": (0, 10, 4, "There are 0 to 10 alternatives."),
-    "wave": (0, 10_000_000, 0, "A wave is a number of referrals, 0 for everybody."),
+    "wave": (-1, 10_000_000, 0, "A wave is a number of referrals, 0 for everybody, -1 for an automatic one."),
     "freed_hold_hours": (1, 168, 24, "A freed place is kept for 1 to 168 hours."),
 }
 """Fields that are one whole number: lowest, highest, default, and what to say of any other."""
+AUTOMATIC = -1
+"""As ``wave``: as many as leave the share ``optimiser.wave_percent`` of every service's places to choose from."""
 LONGEST_TARGET_DAYS = 730
 MOST_REMINDERS, EARLIEST_REMINDER_DAYS = 5, 60
 FIELDS = frozenset(WHOLE_NUMBERS) | {"target_days", "reminders_days", "reserve", "optimiser"}
@@ -34,7 +36,8 @@ class BookingPolicy:
     """How long a guaranteed slot is kept for a patient who has not answered."""
     alternatives: int = 4
     wave: int = 0
-    """How many referrals one plan offers to, greatest need first; 0 is everybody. The rest stays pencilled."""
+    """How many referrals one plan offers to, greatest need first; 0 is everybody, :data:`AUTOMATIC` as many as leave
+    enough to choose from. The rest stays pencilled."""
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     """Weights for the optimiser's own ``Policy``; empty takes its defaults."""
     version: int = 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from booking.domain.objective import WEIGHTS
-from booking.domain.policy import BookingPolicy
+from booking.domain.policy import AUTOMATIC, BookingPolicy
 
 _PRIORITY = {"ROUTINE": "routine", "URGENT": "urgent", "TWO_WEEK_WAIT": "two-week-wait"}
 _NAMES: Mapping[str, tuple[str, str]] = {
@@ -67,8 +67,8 @@ def _called(name: str) -> str:
 
 def _said(name: str, value: object) -> str:
     unit = "days" if name.startswith("target_days.") else _NAMES[name][1] if name in _NAMES else ""
-    if name == "wave" and value == 0:
-        return "everybody"
+    if name == "wave" and value in (0, AUTOMATIC):
+        return "automatic" if value == AUTOMATIC else "everybody"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

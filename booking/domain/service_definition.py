@@ -10,6 +10,7 @@ from typing import Any
 
 from booking.domain.eligibility import ServiceRules, Window
 from booking.domain.errors import FieldError, Invalid
+from booking.domain.overbooking import MOST_PERCENT
 from booking.domain.specialties import SPECIALTIES
 from booking.domain.words import BookingMode, Priority, Sex
 from booking.domain.worklists import check_shortened
@@ -51,6 +52,8 @@ class Definition:
     nationally_visible: bool = True
     practitioners: tuple[str, ...] = ()
     """Clinicians whom patients may be referred to by name; empty is every clinician of the provider."""
+    overbooking_percent: int = 0
+    """Extra places for slots published from now on, against missed appointments."""
 
     def rules(self) -> ServiceRules:
         """What decides who may use the service."""
@@ -76,6 +79,8 @@ def _rules(given: Definition) -> Iterator[tuple[str, str, bool, str]]:
     yield "polling_range_days", "RANGE", polling, f"From 1 to {LONGEST_WINDOW_DAYS} days."
     wait = given.indicative_wait_days is None or 0 <= given.indicative_wait_days <= LONGEST_INDICATIVE_WAIT
     yield "indicative_wait_days", "RANGE", wait, f"From 0 to {LONGEST_INDICATIVE_WAIT} days."
+    extra = 0 <= given.overbooking_percent <= MOST_PERCENT
+    yield "overbooking_percent", "RANGE", extra, f"From 0 to {MOST_PERCENT} per cent."
     yield "priorities", "REQUIRED", bool(given.windows), "A service takes at least one priority."
     for priority, window in given.windows.items():
         fine = 0 <= window.first_day <= window.last_day <= LONGEST_WINDOW_DAYS

@@ -17,7 +17,16 @@ from booking.models.directory import (
     Site,
     Specialty,
 )
-from booking.models.planning import FreedPlace, Offer, PlanPrice, PlanRequest, PlanRun, PolicyPreview, PolicyVersion
+from booking.models.planning import (
+    FreedPlace,
+    Offer,
+    Pencil,
+    PlanPrice,
+    PlanRequest,
+    PlanRun,
+    PolicyPreview,
+    PolicyVersion,
+)
 from booking.models.record import AccessEntry, AuditEntry, AuditSeal, IdempotencyRecord, OutboxMessage
 from booking.models.referring import ClockEvent, Patient, Referral, ReferralEvent, ReferralService
 from booking.models.slots import Booking, ClinicCancellation, Publication, Slot
@@ -46,6 +55,7 @@ __all__ = [
     "Organisation",
     "OutboxMessage",
     "Patient",
+    "Pencil",
     "PlanPrice",
     "PlanRequest",
     "PlanRun",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, false
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.db import Base
@@ -104,6 +104,7 @@ class Service(Base):
         CheckConstraint("min_age >= 0 AND max_age >= min_age", name="ages"),
         CheckConstraint("operational_to IS NULL OR operational_to >= operational_from", name="dates"),
         CheckConstraint("polling_range_days BETWEEN 1 AND 730", name="polling_range"),
+        CheckConstraint("overbooking_percent BETWEEN 0 AND 30", name="overbooking"),
         Index("ix_service_search", "specialty_code", "booking_mode"),
     )
     id: Mapped[Key]
@@ -132,6 +133,8 @@ class Service(Base):
     contact_by: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Shortened contact-by times in working days, ``{worklist: {priority: days}}`` (domain rule 4)."""
     nationally_visible: Mapped[bool] = mapped_column(default=True)
+    overbooking_percent: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Extra places for slots published from now on, against missed appointments (``domain.overbooking``)."""
     version: Mapped[int] = mapped_column(default=1)
 
     organisation: Mapped[Organisation] = relationship(lazy="raise_on_sql")

@@ -150,3 +150,18 @@ class PlanPrice(Base):
     plan_run_id: Mapped[int] = mapped_column(BigKey, fk("plan_run.id"))
     service_id: Mapped[int] = mapped_column(BigKey, fk("service.id"))
     prices: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Pencil(Base):
+    """Where the last plan would put a referral it has not asked yet: nothing is held, and others may take the place.
+
+    Whoever is offered it takes it only if this referral can be moved within its bound. Of use as long as the
+    referral is choosing and nothing is kept or booked for it.
+    """
+
+    __tablename__ = "pencil"
+    referral_id: Mapped[int] = mapped_column(BigKey, fk("referral.id"), primary_key=True, autoincrement=False)
+    slot_id: Mapped[int] = mapped_column(BigKey, fk("slot.id"), index=True)
+    plan_run_id: Mapped[int] = mapped_column(BigKey, fk("plan_run.id"))
+    lost: Mapped[int] = mapped_column(BigKey, default=0, server_default="0")
+    """What moves since the plan have cost it together, in the plan's units."""

@@ -62,6 +62,7 @@ class Slot(Base):
         UniqueConstraint("service_id", "provider_slot_id"),
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
         CheckConstraint("capacity BETWEEN 1 AND 500", name="capacity"),
+        CheckConstraint("overbooked_places >= 0 AND overbooked_places < capacity", name="overbooked_places"),
         Index(
             "ix_slot_search",
             "service_id",
@@ -94,6 +95,8 @@ class Slot(Base):
     priorities: Mapped[int] = mapped_column(default=7)
     """Bits: 1 routine, 2 urgent, 4 two-week-wait. Providers may keep a slot for some."""
     capacity: Mapped[int] = mapped_column(default=1)
+    overbooked_places: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Of the places, those beyond what the provider sent: extra ones against missed appointments."""
     status: Mapped[SlotStatus] = mapped_column(enum(SlotStatus), default=SlotStatus.PUBLISHED)
     publication_id: Mapped[int | None] = mapped_column(BigKey, fk("publication.id"), index=True)
     version: Mapped[int] = mapped_column(default=1)

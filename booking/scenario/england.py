@@ -26,7 +26,8 @@ from govuk_bank_holidays.bank_holidays import BankHolidays
 from booking.domain.geo import EARTH_RADIUS_KM
 from booking.scenario.data import F64, Data, Places, Waiting
 from optimiser import Policy, Problem, Referrals, Shortlists, Slots
-from optimiser.arrays import I64, indptr_of, ranges
+from optimiser.arrays import I64, indptr_of, ranges, take_rows
+from optimiser.jit import kernel
 
 STANDARD_DAY = date(2015, 4, 1)
 STANDARD_SEED = 2015
@@ -34,7 +35,10 @@ WEEKS = 13
 NHS_SITES, INDEPENDENT_SITES = 5, 2
 NHS_WEIGHT, INDEPENDENT_WEIGHT = 4, 1
 SHORTLIST, SHORTLIST_KM, SHORTLIST_LEAST = 10, 50.0, 3
+HOMES_AT_ONCE = 500
+"""Practices whose distances to all sites are held together."""
 STAND_IN_PRACTICES = 15
+BOOKING_WINDOW_DAYS = 182
 TIMES_A_DAY = 24
 SLOT_MINUTES = 20
 OPENS = time(9)
@@ -44,7 +48,10 @@ TARGET_DAYS = (126, 42, 14)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class England:
-    """The scenario. Sites and practices are positions in the data set's files; keys count from 1 in this order."""
+    """The scenario. Sites and practices are positions in the data set's files; keys count from 1 in this order.
+
+    ``lists`` are nearest first; ``lists.of(list_of)`` are those of the referrals.
+    """
 
     as_of: date
     functions: list[str]
@@ -60,13 +67,26 @@ class England:
     function: I64
     waited: I64
     priority: I64
-    listed: I64
-    """Shortlists as rows of referrals, nearest first."""
-    list_indptr: I64
-    list_km: F64
+    list_of: I64
+    """Row of ``lists`` of each referral: people of one practice and treatment function have the same shortlist."""
+    lists: Lists
 
     def __len__(self) -> int:
         return len(self.practice)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """Shortlists as CSR rows."""
+
+    indptr: I64
+    service: I64
+    km: F64
+
+    def of(self, rows: I64) -> Lists:
+        """The rows chosen, in the order given."""
+        indptr, at = take_rows(self.indptr, rows)
+        return Lists(indptr, self.service[at], self.km[at])
 
 
 def build(data: Data, *, as_of: date = STANDARD_DAY, seed: int = STANDARD_SEED) -> England:
@@ -75,10 +95,10 @@ def build(data: Data, *, as_of: date = STANDARD_DAY, seed: int = STANDARD_SEED) 
     site, function, weekly = _services(data, functions)
     slots = _slots(weekly, as_of)
     practice, which, waited, priority = _people(data, functions, seed)
-    indptr, listed, km = _shortlists(data, practice, which, site, function, len(functions))
+    list_of, lists = _shortlists(data, practice, which, site, function, len(functions))
     return England(
-        as_of, functions, site, function, weekly, *slots, practice, which, waited, priority, listed, indptr, km
-    )
+        as_of, functions, site, function, weekly, *slots, practice, which, waited, priority, list_of, lists
+    )  # fmt: skip
 
 
 def distances(lat: float, lon: float, places: Places) -> F64:
@@ -204,39 +224,60 @@ def _list(row: Waiting, function: int, practices: I64, seed: int) -> tuple[I64, 
 
 def _shortlists(
     data: Data, practice: I64, which: I64, site: I64, function: I64, functions: int
-) -> tuple[I64, I64, F64]:
-    """The nearest services of the treatment function of each person, who lives where the practice is."""
+) -> tuple[I64, Lists]:  # fmt: skip
+    """The nearest services of the treatment function of each person, who lives where the practice is.
+
+    Each practice's sites are put in order of distance once; a shortlist is the first of them that have the function.
+    """
     pair = practice * functions + which
-    pairs, of_pair = np.unique(pair, return_inverse=True)
-    lists: dict[int, tuple[I64, F64]] = {}
-    for one in range(functions):
-        mine = np.flatnonzero(function == one)
-        wanted = np.flatnonzero(pairs % functions == one)
-        homes = pairs[wanted] // functions
+    known = np.zeros(len(data.practices) * functions, np.bool_)
+    known[pair] = True
+    pairs = np.flatnonzero(known)
+    number = np.cumsum(known) - 1
+    service = np.full((functions, len(data.sites)), -1, np.int64)
+    service[function, site] = np.arange(len(site))
+    homes, home = np.unique(pairs // functions, return_inverse=True)
+    listed, km = np.empty((len(pairs), SHORTLIST), np.int64), np.empty((len(pairs), SHORTLIST))
+    size = np.zeros(len(pairs), np.int64)
+    for first in range(0, len(homes), HOMES_AT_ONCE):
+        some = homes[first : first + HOMES_AT_ONCE]
         far = haversine(
-            data.practices.latitude[homes][:, None], data.practices.longitude[homes][:, None],
-            data.sites.latitude[site[mine]][None, :], data.sites.longitude[site[mine]][None, :],
+            data.practices.latitude[some][:, None], data.practices.longitude[some][:, None],
+            data.sites.latitude[None, :], data.sites.longitude[None, :],
         )  # fmt: skip
-        order = np.argsort(far, axis=1, kind="stable")[:, :SHORTLIST]
-        for position, at in enumerate(wanted.tolist()):
-            near = order[position]
-            keep = (far[position, near] <= SHORTLIST_KM) | (np.arange(len(near)) < SHORTLIST_LEAST)
-            lists[at] = (mine[near[keep]], far[position, near[keep]])
-    sizes = np.array([len(lists[at][0]) for at in range(len(pairs))], np.int64)
-    starts = indptr_of(sizes)
-    flat = np.concatenate([lists[at][0] for at in range(len(pairs))]) if len(pairs) else np.zeros(0, np.int64)
-    km = np.concatenate([lists[at][1] for at in range(len(pairs))]) if len(pairs) else np.zeros(0)
-    entry = ranges(starts[:-1][of_pair], sizes[of_pair])
-    return indptr_of(sizes[of_pair]), flat[entry], km[entry]
+        mine = slice(*np.searchsorted(home, (first, first + len(some))))
+        _nearest(
+            np.argsort(far, axis=1, kind="stable"), far, home[mine] - first, pairs[mine] % functions, service,
+            SHORTLIST_KM, SHORTLIST_LEAST, listed[mine], km[mine], size[mine],
+        )  # fmt: skip
+    used = np.arange(SHORTLIST)[None, :] < size[:, None]
+    return number[pair], Lists(indptr_of(size), listed[used], km[used])
+
+
+@kernel
+def _nearest(
+    order: I64, far: F64, home: I64, function: I64, service: I64, limit: float, least: int, listed: I64, km: F64,
+    size: I64,
+) -> None:  # fmt: skip
+    """Fill the shortlist of each home (row of ``order``: sites, nearest first) and function, and how long it is."""
+    for at in range(len(home)):
+        n = 0
+        for site in order[home[at]]:
+            if n == listed.shape[1] or (n >= least and far[home[at], site] > limit):
+                break
+            if service[function[at], site] >= 0:
+                listed[at, n], km[at, n] = service[function[at], site], far[home[at], site]
+                n += 1
+        size[at] = n
 
 
 def slot_instants(england: England) -> tuple[I64, I64]:
     """Start of each slot in minutes since 1970 (UTC), and its week part; clock changes are the zone's own."""
-    opens: dict[int, int] = {}
-    for day in np.unique(england.slot_day).tolist():
+    opens = np.zeros(WEEKS * 7, np.int64)
+    for day in range(WEEKS * 7):
         local = datetime.combine(england.as_of + timedelta(days=day), OPENS, LONDON)
         opens[day] = int(local.astimezone(UTC).timestamp()) // 60
-    start = np.array([opens[day] for day in england.slot_day.tolist()], np.int64) + england.slot_time * SLOT_MINUTES
+    start = opens[england.slot_day] + england.slot_time * SLOT_MINUTES
     weekday = (england.as_of.weekday() + england.slot_day) % 7
     afternoon = england.slot_time * SLOT_MINUTES >= 180
     return start, weekday * 3 + afternoon
@@ -259,8 +300,16 @@ def problem(data: Data, england: England, policy: Policy | None = None) -> Probl
         key=np.arange(len(england)) + 1, specialty=england.function, priority=england.priority,
         waited_days=england.waited, target_days=np.array(TARGET_DAYS)[england.priority],
     )  # fmt: skip
-    lists = Shortlists(
-        england.list_indptr, england.listed + 1, england.list_km.astype(np.float32),
-        np.zeros(len(england.listed), np.int32), np.full(len(england.listed), 182, np.int32),
+    return Problem(england.as_of, referrals, _canonical_lists(england), slots, policy).canonical()
+
+
+def _canonical_lists(england: England) -> Shortlists:
+    """The shortlists with services ascending, as the optimiser sorts them: put in order before they are copied."""
+    lists = england.lists
+    row = np.repeat(np.arange(len(lists.indptr) - 1), np.diff(lists.indptr))
+    order = np.lexsort((lists.service, row))
+    indptr, at = take_rows(lists.indptr, england.list_of)
+    return Shortlists(
+        indptr, (lists.service + 1)[order][at], lists.km.astype(np.float32)[order][at],
+        np.zeros(len(at), np.int32), np.full(len(at), BOOKING_WINDOW_DAYS, np.int32),
     )  # fmt: skip
-    return Problem(england.as_of, referrals, lists, slots, policy).canonical()

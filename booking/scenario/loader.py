@@ -38,10 +38,10 @@ from booking.models import (
     Slot,
     Specialty,
 )
-from booking.scenario.bulk import continue_keys, insert
 from booking.scenario.data import Data
 from booking.scenario.england import SLOT_MINUTES, TARGET_DAYS, England, slot_instants
 from booking.services import audit
+from booking.services.bulk import continue_keys, insert
 from booking.services.holidays import bank_holidays
 from booking.services.work import Work
 from optimiser.arrays import I64
@@ -236,13 +236,14 @@ class _Filler:
                 for at in range(1, count + 1)
             ),
         )  # fmt: skip
-        sizes = np.diff(england.list_indptr)
+        lists = england.lists.of(england.list_of)
+        sizes = np.diff(lists.indptr)
         row = np.repeat(np.arange(1, count + 1), sizes)
-        position = np.arange(len(row)) - np.repeat(england.list_indptr[:-1], sizes) + 1
+        position = np.arange(len(row)) - np.repeat(lists.indptr[:-1], sizes) + 1
         self.put(
             ReferralService,
             "referral_id service_id position",
-            zip(row.tolist(), (england.listed + 1).tolist(), position.tolist(), strict=True),
+            zip(row.tolist(), (lists.service + 1).tolist(), position.tolist(), strict=True),
         )
 
     def _referrals(self, practice: list[int]) -> Iterator[tuple[Any, ...]]:

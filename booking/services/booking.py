@@ -10,12 +10,12 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import why_slot_not
-from booking.domain.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, SlotNotAvailable
+from booking.domain.errors import Conflict, FieldError, Forbidden, Invalid, NotFound, SlotNotAvailable, SlotTaken
 from booking.domain.ids import new_booking_reference
 from booking.domain.referral import Action, next_state
 from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, BookingState, HoldKind, OfferState, Role
 from booking.models import Booking, Referral, ReferralService, Service, ServicePriority, Slot
-from booking.services import freed, outbox, places
+from booking.services import freed, outbox, pencils, places
 from booking.services.directory import booking_rules
 from booking.services.referrals import lock_referral, must_be_responsible, own_referral
 from booking.services.refusals import translated
@@ -130,6 +130,8 @@ def hold(work: Work, ubrn: str, choice: Choice) -> Booking:
         existing.held_until = min(until, slot.starts_at)
         existing.slot, existing.referral = slot, referral
         return existing
+    if pencils.offered_so(work, referral, slot.id) and not pencils.can_have(work, referral, slot.id):
+        raise SlotTaken("Somebody else has just taken this time.")
     held = places.hold_place(work, referral, slot, HoldKind.CHOICE, until)
     held.slot, held.referral = slot, referral
     return held
@@ -178,7 +180,14 @@ def _claim(work: Work, referral: Referral, slot: Slot) -> Booking:
     booked.reference = new_booking_reference()
     with translated():
         work.session.flush()
+    _displace(work, referral, slot)
     return booked
+
+
+def _displace(work: Work, referral: Referral, slot: Slot) -> None:
+    """Whoever was pencilled for the place just taken moves; :class:`SlotTaken` where nobody there can any more."""
+    if not pencils.give_way(work, referral, slot):
+        raise SlotTaken("Somebody else has just taken this time.")
 
 
 def move(work: Work, reference: str, choice: Choice) -> Booking:

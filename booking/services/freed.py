@@ -30,6 +30,13 @@ _OF_REFERRAL = (
     .join(Booking, Booking.id == FreedPlace.booking_id)
     .where(FreedPlace.ended_at.is_(None), Booking.referral_id == bindparam("referral_id"))
 )
+_ONE = (
+    select(Referral)
+    .where(Referral.id == bindparam("referral_id"), Referral.state.in_(sorted(CHOOSING)))
+    .options(joinedload(Referral.patient), _SHORTLIST)
+    .with_for_update(of=Referral, skip_locked=True)
+    .execution_options(populate_existing=True)
+)
 BATCH = 100
 MOST_CHECKED = 100
 """So many of the neediest are checked in full; a place that suits none of these is open to all."""
@@ -157,13 +164,7 @@ def _candidates(work: Work, slot: Slot, asked: Sequence[int]) -> Iterator[Referr
     """Referrals, locked, that the place suits, in order of need; those being changed just now are passed over."""
     order = in_order_of_need(_waiting(work, slot, asked), slot.local_date)
     for one in order[:MOST_CHECKED]:
-        found = work.session.scalars(
-            select(Referral)
-            .where(Referral.id == one.referral_id, Referral.state.in_(CHOOSING))
-            .options(joinedload(Referral.patient), _SHORTLIST)
-            .with_for_update(of=Referral, skip_locked=True)
-            .execution_options(populate_existing=True)
-        ).first()
+        found = work.session.scalars(_ONE, {"referral_id": one.referral_id}).first()
         if found is not None and offers.suits(work, found, slot):
             yield found
 

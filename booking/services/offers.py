@@ -7,32 +7,29 @@ slots of their shortlist, cheapest first by the last plan's prices, the first of
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Select, bindparam, insert, or_, select, update
 from sqlalchemy.orm import aliased, joinedload
 
 from booking.domain.eligibility import Window
 from booking.domain.errors import SlotNotAvailable
-from booking.domain.geo import distance_km
-from booking.domain.needs import patient_needs, slot_offers, week_part
-from booking.domain.offer import Candidate, choose, words
+from booking.domain.offer import PENCILLED, Candidate, choose, words
 from booking.domain.referral import CHOOSING
-from booking.domain.weights import RANK
 from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
-from booking.models import Booking, Offer, Patient, Referral, Service, Slot
-from booking.services import places
+from booking.models import Booking, Offer, Referral, Service, Slot
+from booking.services import candidates, pencils, places
+from booking.services.candidates import Found, wish_of
+from booking.services.pencils import Way
 from booking.services.planning.prices import Prices, last_prices
 from booking.services.policy import current_policy
-from booking.services.slots import SlotSearch, free_slots, usable_services
+from booking.services.slots import usable_services
 from booking.services.work import HOME_ZONE, Work
 
-PER_SERVICE = 30
-"""How many of a service's earliest free slots are looked at when one patient is served."""
-
-PER_DAY = 1000
-"""More slots than a service has on one day."""
+FIRST_LOOK, PER_SERVICE = 10, 30
+"""How many of a service's earliest free slots are looked at when one patient is served: so many, and the larger number
+where these do not make a full set of offers."""
 MOST_RANKS = 20
 
 _DETAIL = (
@@ -42,13 +39,12 @@ _DETAIL = (
 )
 
 
-def open_offers(work: Work, referral: Referral) -> list[Offer]:
-    """The referral's offers that can be taken now, the guaranteed one first: each checked again as it is shown."""
+def _open() -> Select[Offer]:
     held_by_me = (
         select(Booking.id)
         .where(
-            Booking.slot_id == Slot.id, Booking.referral_id == referral.id, Booking.state == BookingState.HELD,
-            Booking.held_until > work.now,
+            Booking.slot_id == Slot.id, Booking.referral_id == bindparam("referral_id"),
+            Booking.state == BookingState.HELD, Booking.held_until > bindparam("now"),
         )
         .exists()
     )  # fmt: skip
@@ -56,24 +52,41 @@ def open_offers(work: Work, referral: Referral) -> list[Offer]:
     clash = (
         select(elsewhere.id)
         .where(
-            elsewhere.patient_id == referral.patient_id, elsewhere.referral_id != referral.id,
+            elsewhere.patient_id == bindparam("patient_id"), elsewhere.referral_id != bindparam("referral_id"),
             elsewhere.state == BookingState.BOOKED,
             elsewhere.starts_at < Slot.ends_at, elsewhere.ends_at > Slot.starts_at,
         )
         .exists()
     )  # fmt: skip
-    query = (
+    return (
         select(Offer)
         .join(Slot, Slot.id == Offer.slot_id)
         .where(
-            Offer.referral_id == referral.id, Offer.state == OfferState.OPEN, Offer.expires_at > work.now,
-            Slot.status == SlotStatus.PUBLISHED, Slot.starts_at > work.now,
-            or_(held_by_me, places.has_free_place(work.now)), ~clash,
+            Offer.referral_id == bindparam("referral_id"), Offer.state == OfferState.OPEN,
+            Offer.expires_at > bindparam("now"), Slot.status == SlotStatus.PUBLISHED, Slot.starts_at > bindparam("now"),
+            or_(held_by_me, candidates.taken() < Slot.capacity), ~clash,
         )
         .options(*_DETAIL)
         .order_by(Offer.rank)
     )  # fmt: skip
-    return list(work.session.scalars(query))
+
+
+_OPEN = _open()  # building it costs as much as running it
+
+
+def open_offers(work: Work, referral: Referral) -> list[Offer]:
+    """The referral's offers that can be taken now, the guaranteed one first: each checked again as it is shown.
+
+    One for whose place somebody else is pencilled stays only as long as that person can be moved.
+    """
+    names = {"referral_id": referral.id, "patient_id": referral.patient_id, "now": work.now}
+    return [
+        offer
+        for offer in work.session.scalars(_OPEN, names)
+        if offer.guaranteed
+        or not pencils.is_pencilled(offer.reasons)
+        or pencils.can_have(work, referral, offer.slot_id)
+    ]
 
 
 def ensure_offers(work: Work, referral: Referral) -> list[Offer]:
@@ -91,48 +104,97 @@ def propose_now(work: Work, referral: Referral) -> list[Offer]:
     """
     kept = _close_all_but_freed(work, referral)
     policy = current_policy(work.session, work.today)
-    slots = _suitable(work, referral)
-    prices = last_prices(work.session, {slot.service_id for slot in slots.values()})
-    candidates = [_candidate(work, slot, referral, prices) for slot in slots.values()]
-    if not candidates:
-        return []
+    wish = wish_of(referral, work.today)
+    for most in (FIRST_LOOK, PER_SERVICE):
+        found = candidates.find(work, wish, per_service=most)
+        prices = last_prices(work.session, {one.service_id for one in found})
+        seen = _candidates(found, referral, prices, work.today)
+        spare = {one.id: one.spare for one in found}
+        if len(choose((seen[key] for key in seen if spare[key] > 0), policy.alternatives)) > policy.alternatives:
+            break
     until = work.now + timedelta(days=policy.offer_days)
     windows = {service.id: rules.windows.get(referral.priority) for service, rules in usable_services(referral)}
-    ends = {slot.id: _closes(slot, windows[slot.service_id], until) for slot in slots.values()}
-    for _ in range(len(candidates)):
-        chosen = choose(candidates, policy.alternatives)
-        first = chosen[0]
-        try:
-            place = places.lock_slot(work, first.slot_id)
-            places.hold_place(work, referral, place, HoldKind.OFFER, ends[first.slot_id])
-        except SlotNotAvailable:
-            candidates.remove(first)  # somebody was quicker: the next best
-            continue
-        _write(work, referral, chosen, candidates, ends, kept)
-        return open_offers(work, referral)
+    ends = {one.id: _closes(one, windows[one.service_id], until) for one in found}
+    while seen and (way := _way(work, referral, seen, spare)) is not None:
+        first = way.moves[0][1]
+        if _keep(work, referral, way, ends[first]):
+            chosen = _beside(work, referral, seen, spare, first, policy.alternatives)
+            _write(work, referral, chosen, list(seen.values()), ends, kept)
+            return open_offers(work, referral)
+        del seen[first]  # somebody was quicker: the next best
     return []
 
 
-def _closes(slot: Slot, window: Window | None, until: datetime) -> datetime:
+def _way(work: Work, referral: Referral, seen: Mapping[int, Candidate], spare: Mapping[int, int]) -> Way | None:
+    """To the best place that can be had. Where others are pencilled, what moving them loses stands for the price."""
+    best = min(seen.values(), key=Candidate.order)
+    if spare[best.slot_id] > 0:
+        return Way(((referral.id, best.slot_id),))
+    costs = {key: (one.own_cost or 0) + (one.price if spare[key] > 0 else 0) for key, one in seen.items()}
+    return pencils.way_to(work, referral, costs, spare) or pencils.outranking(work, referral, best.slot_id)
+
+
+def _keep(work: Work, referral: Referral, way: Way, until: datetime) -> bool:
+    """Hold the way's first place for the referral and move whoever it displaces; False where somebody was quicker."""
+    try:
+        place = places.lock_slot(work, way.moves[0][1])
+        places.hold_place(work, referral, place, HoldKind.OFFER, until)
+    except SlotNotAvailable:
+        return False
+    if pencils.follow(work, way):
+        return True
+    places.release_holds(work, referral.id, kind=HoldKind.OFFER)
+    return False
+
+
+def _beside(
+    work: Work, referral: Referral, seen: Mapping[int, Candidate], spare: Mapping[int, int], first: int, most: int
+) -> list[Candidate]:
+    """The slot kept, then up to ``most`` that differ from it and from each other and can be had too."""
+    rest = {key: one for key, one in seen.items() if key != first}
+    while True:
+        chosen = choose(rest.values(), most, first=seen[first])
+        barred = [
+            one.slot_id
+            for one in chosen[1:]
+            if spare[one.slot_id] <= 0 and not pencils.can_have(work, referral, one.slot_id)
+        ]
+        if not barred:
+            return [seen[first], *(replace(one, pencilled=spare[one.slot_id] <= 0) for one in chosen[1:])]
+        for slot_id in barred:
+            del rest[slot_id]
+
+
+def _closes(slot: Found, window: Window | None, until: datetime) -> datetime:
     """When an offer made now ends: at the latest when the slot starts, or its booking window closes behind it."""
     first_day_too_late = slot.local_date - timedelta(days=(window.first_day if window else 0) - 1)
     return min(until, slot.starts_at, datetime.combine(first_day_too_late, time(), HOME_ZONE))
 
 
+_STANDING = select(Offer.id, Offer.rank, Offer.guaranteed, Offer.slot_id).where(
+    Offer.referral_id == bindparam("referral_id"), Offer.state == OfferState.OPEN
+)
+
+
 def _close_all_but_freed(work: Work, referral: Referral) -> set[int]:
     """Ranks of the open offers that stay."""
-    freed = select(Booking.slot_id).where(
+    standing = work.session.execute(_STANDING, {"referral_id": referral.id}).all()
+    if not standing:
+        return set()
+    query = select(Booking.slot_id).where(
         Booking.referral_id == referral.id, Booking.state == BookingState.HELD, Booking.hold_kind == HoldKind.FREED,
         Booking.held_until > work.now,
     )  # fmt: skip
-    mine = (Offer.referral_id == referral.id, Offer.state == OfferState.OPEN)
-    work.session.execute(
-        update(Offer)
-        .where(*mine, or_(Offer.slot_id.not_in(freed), Offer.guaranteed))
-        .values(state=OfferState.SUPERSEDED)
-        .execution_options(synchronize_session="fetch")
-    )
-    return set(work.session.scalars(select(Offer.rank).where(*mine)))
+    freed = set(work.session.scalars(query))
+    over = [row.id for row in standing if row.guaranteed or row.slot_id not in freed]
+    if over:
+        work.session.execute(
+            update(Offer)
+            .where(Offer.id.in_(over))
+            .values(state=OfferState.SUPERSEDED)
+            .execution_options(synchronize_session="fetch")
+        )
+    return {row.rank for row in standing if row.id not in over}
 
 
 def add_offer(work: Work, referral: Referral, slot: Slot, until: datetime) -> Offer:
@@ -153,7 +215,7 @@ def add_offer(work: Work, referral: Referral, slot: Slot, until: datetime) -> Of
         work.session.scalars(select(Offer.rank).where(Offer.referral_id == referral.id, Offer.state == OfferState.OPEN))
     )
     rank = next(rank for rank in range(1, MOST_RANKS + 1) if rank not in taken and (rank > 1 or guaranteed))
-    candidate = _candidate(work, slot, referral, Prices())
+    candidate = _candidates([candidates.of_slot(slot, referral.patient)], referral, Prices(), work.today)[slot.id]
     said = words(candidate, guaranteed=True, nearest_km=None, earliest=date.min, due=referral.due_date, day=work.today)
     made = Offer(
         referral_id=referral.id, slot_id=slot.id, rank=rank, guaranteed=guaranteed, state=OfferState.OPEN,
@@ -166,97 +228,23 @@ def add_offer(work: Work, referral: Referral, slot: Slot, until: datetime) -> Of
 
 def suits(work: Work, referral: Referral, slot: Slot) -> bool:
     """Whether the slot is free and one that the referral (loaded with detail) could be offered now."""
-    day = SlotSearch(
-        service_ids=(slot.service_id,), first_date=slot.local_date, last_date=slot.local_date, limit=PER_DAY
-    )
-    return slot.id in _fitting(work, referral, {slot.service_id: day})
+    return bool(candidates.among(work, wish_of(referral, work.today), (slot.id,)))
 
 
-def _suitable(work: Work, referral: Referral) -> dict[int, Slot]:
-    """Free slots near in time at each shortlisted service that meet the patient's needs and times."""
-    services = [service.id for service, _ in usable_services(referral)]
-    return _fitting(work, referral, {key: SlotSearch(service_ids=(key,), limit=PER_SERVICE) for key in services})
-
-
-def _fitting(work: Work, referral: Referral, searches: Mapping[int, SlotSearch]) -> dict[int, Slot]:
-    """What each service's search finds that meets the patient's needs and times."""
-    patient = referral.patient
-    needs = patient_needs(
-        step_free=patient.step_free, interpreter=patient.interpreter_language is not None,
-        clinician_sex=patient.clinician_sex, video_possible=patient.video_possible,
-    )  # fmt: skip
-    given_up, busy = _given_up(work, referral), _busy(work, referral)
-    found: dict[int, Slot] = {}
-    for service, _ in usable_services(referral):
-        if service.id not in searches:
-            continue
-        for slot in free_slots(work, referral, searches[service.id]):
-            offers = slot_offers(
-                site_step_free=slot.site.step_free, interpreters=service.interpreters,
-                practitioner_sex=slot.practitioner.sex if slot.practitioner else None, mode=slot.mode,
-            )  # fmt: skip
-            far = _distance(slot, patient)
-            too_far = patient.farthest_km is not None and far is not None and far > patient.farthest_km
-            part = week_part(slot.starts_at.astimezone(ZoneInfo(slot.time_zone)))
-            elsewhere = slot.id in given_up or any(slot.starts_at < end and start < slot.ends_at for start, end in busy)
-            if not needs & ~offers and not patient.unsuitable_times >> part & 1 and not too_far and not elsewhere:
-                found[slot.id] = slot
-    return found
-
-
-def _given_up(work: Work, referral: Referral) -> set[int]:
-    """Slots the patient cancelled or declined for this referral: offering them again would be deaf."""
-    cancelled = (Booking.referral_id == referral.id, Booking.state == BookingState.CANCELLED)
-    declined = (Offer.referral_id == referral.id, Offer.state == OfferState.DECLINED)
+def _candidates(found: list[Found], referral: Referral, prices: Prices, today: date) -> dict[int, Candidate]:
+    """Slots as this referral would have them, with the last plan's price of taking each from the others."""
+    cost = pencils.costs_of(referral, prices, today)
+    planned, start, due = prices.weights is not None, referral.rtt_clock_start, referral.due_date
     return {
-        *work.session.scalars(select(Booking.slot_id).where(*cancelled)),
-        *work.session.scalars(select(Offer.slot_id).where(*declined)),
-    }
-
-
-def _busy(work: Work, referral: Referral) -> list[tuple[datetime, datetime]]:
-    """When another referral of the patient has an appointment, or a time kept for it."""
-    rows = work.session.execute(
-        select(Booking.starts_at, Booking.ends_at).where(
-            Booking.patient_id == referral.patient_id,
-            Booking.referral_id != referral.id,
-            places.occupying(work.now),
-            Booking.ends_at > work.now,
+        slot.id: Candidate(
+            slot_id=slot.id, provider_id=slot.provider_id, day=slot.local_date, part=slot.part,
+            distance_km=slot.distance_km, wait_days=(slot.local_date - start).days,
+            late_days=max(0, (slot.local_date - due).days),
+            price=prices.of(slot.service_id, slot.local_date, slot.part),
+            own_cost=cost(slot) if planned else None,
         )
-    )
-    return [(row.starts_at, row.ends_at) for row in rows]
-
-
-def _distance(slot: Slot, patient: Patient) -> float | None:
-    site = slot.site
-    if patient.latitude is None or patient.longitude is None or site.latitude is None or site.longitude is None:
-        return None
-    return distance_km(patient.latitude, patient.longitude, site.latitude, site.longitude)
-
-
-def _candidate(work: Work, slot: Slot, referral: Referral, prices: Prices) -> Candidate:
-    """The slot as this referral would have it, with the last plan's price of taking it from the others."""
-    part = week_part(slot.starts_at.astimezone(ZoneInfo(slot.time_zone))) % 3
-    far = _distance(slot, referral.patient)
-    price = prices.of(slot.service_id, slot.local_date, part)
-    own = None
-    if prices.weights is not None:
-        parts = prices.weights.parts(
-            RANK[referral.priority], waited=(work.today - referral.rtt_clock_start).days,
-            target=(referral.due_date - referral.rtt_clock_start).days, day=(slot.local_date - work.today).days, km=far,
-        )  # fmt: skip
-        own = sum(parts.values())
-    return Candidate(
-        slot_id=slot.id,
-        provider_id=slot.service.organisation_id,
-        day=slot.local_date,
-        part=part,
-        distance_km=far,
-        wait_days=(slot.local_date - referral.rtt_clock_start).days,
-        late_days=max(0, (slot.local_date - referral.due_date).days),
-        price=price,
-        own_cost=own,
-    )
+        for slot in found
+    }  # fmt: skip
 
 
 def _write(
@@ -269,21 +257,20 @@ def _write(
 ) -> None:
     ranks = [rank for rank in range(1, MOST_RANKS + 1) if rank not in taken_ranks]
     distances = [c.distance_km for c in seen if c.distance_km is not None]
+    nearest, earliest = min(distances, default=None), min(c.day for c in seen)
+    rows = []
     for rank, candidate in zip(ranks, chosen, strict=False):
         said = words(
-            candidate, guaranteed=rank == 1, nearest_km=min(distances, default=None), earliest=min(c.day for c in seen),
-            due=referral.due_date, day=work.today,
+            candidate, guaranteed=rank == 1, nearest_km=nearest, earliest=earliest, due=referral.due_date,
+            day=work.today,
         )  # fmt: skip
-        work.session.add(
-            Offer(
-                referral_id=referral.id,
-                slot_id=candidate.slot_id,
-                rank=rank,
-                guaranteed=rank == 1,
-                state=OfferState.OPEN,
-                reasons={"words": said},
-                created_at=work.now,
-                expires_at=ends[candidate.slot_id],
-            )
-        )
+        codes = {"codes": [PENCILLED]} if candidate.pencilled else {}
+        rows.append(
+            {
+                "referral_id": referral.id, "slot_id": candidate.slot_id, "rank": rank, "guaranteed": rank == 1,
+                "state": OfferState.OPEN, "reasons": {"words": said, **codes}, "created_at": work.now,
+                "expires_at": ends[candidate.slot_id], "regret": 0,
+            }
+        )  # fmt: skip
     work.session.flush()
+    work.session.execute(insert(Offer), rows)

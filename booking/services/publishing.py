@@ -53,7 +53,8 @@ def publish(work: Work, new: NewPublication) -> Published:
         names = {slot.provider_slot_id for slot in slots}
         outcomes += _withdraw_unnamed(work, publication, service, new.replaces, names)
     outcomes += _write(writer, service, slots)
-    end(work, publication, Counter(outcome.result for outcome in outcomes), service_id=service.id)
+    counts = Counter(outcome.result for outcome in outcomes)
+    end(work, publication, counts, service_id=service.id, overbooked=writer.overbooked)
     return Published(publication, outcomes)
 
 
@@ -80,13 +81,17 @@ def begin(work: Work, *, source: str, organisation_id: int | None) -> Publicatio
     return publication
 
 
-def end(work: Work, publication: Publication, counts: Counter[Result], *, service_id: int | None = None) -> None:
-    """Write down how many became what, with one audit entry for the whole publication."""
+def end(
+    work: Work, publication: Publication, counts: Counter[Result], *, service_id: int | None = None, overbooked: int = 0
+) -> None:
+    """Write down how many became what, with one audit entry for the whole publication; it tells of extra places."""
     for result in Result:
         setattr(publication, result.value, counts[result])
     after = {"source": publication.source, **{result.value: counts[result] for result in Result}}
     if service_id is not None:
         after["service"] = service_id
+    if overbooked:
+        after["overbooked_places"] = overbooked
     audit.record(work, f"publication:{publication.id}", "publish", after=after)
     with translated():
         work.session.flush()

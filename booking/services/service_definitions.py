@@ -32,7 +32,7 @@ from booking.services.work import Work
 PLAIN = (
     "name", "booking_mode", "polling_range_days", "min_age", "max_age", "sex", "operational_from", "operational_to",
     "indicative_wait_days", "interpreters", "letter_required", "gives_advice", "instructions", "telephone",
-    "nationally_visible",
+    "nationally_visible", "overbooking_percent",
 )  # fmt: skip
 """Fields that stand in the service's row under the same name."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,7 @@ from booking.domain.errors import BeingChanged, BookingError, Conflict
 from booking.domain.slot import Outcome, PublishedSlot, Result
 from booking.domain.words import BookingState, SlotStatus
 from booking.models import Booking, Service, Slot
+from booking.services.overbooking import with_extra
 from booking.services.places import occupying
 from booking.services.refusals import translated
 from booking.services.slot_endings import end_holds, request_plan
@@ -47,7 +49,7 @@ MOST_DEFERRED = 20_000
 _SLOT = cast(Table, Slot.__table__)
 _FIELDS = (
     "site_id", "practitioner_id", "starts_at", "ends_at", "local_date", "time_zone", "appointment_type", "mode",
-    "priorities", "capacity",
+    "priorities", "capacity", "overbooked_places",
 )  # fmt: skip
 _MOVES = ("practitioner_id", "starts_at", "ends_at")
 
@@ -69,6 +71,13 @@ class Item:
     token: Any
     service: AtService
     slot: PublishedSlot
+    extra: int = 0
+    """Places beyond those sent, against missed appointments; the writer sees to it."""
+
+    @property
+    def local_date(self) -> date:
+        """The day at the site."""
+        return self.slot.starts_at.astimezone(self.service.zone).date()
 
 
 Decided = tuple[Item, Outcome]
@@ -86,6 +95,9 @@ class SlotWriter:
         self._connection = work.session.connection()
         self._insert_size = SET_SIZE if work.postgresql else SQLITE_INSERT_SIZE
         self._locked: set[int] = set()
+        self._percent: dict[int, int] = {}
+        self.overbooked = 0
+        """Extra places of the slots added and changed so far."""
         self._deferred: list[Item] = []
 
     def put(self, items: Sequence[Item]) -> list[Decided]:
@@ -95,7 +107,7 @@ class SlotWriter:
         done: list[Decided] = []
         fresh: list[Item] = []
         differing: dict[int, Item] = {}
-        for item in items:
+        for item in with_extra(self._connection, self._percent, items, there):
             row = there.get((item.service.id, item.slot.provider_slot_id))
             if row is None:
                 fresh.append(item)
@@ -125,9 +137,10 @@ class SlotWriter:
         # One publication at a time for a service; referrals and bookings for it go on (NO KEY UPDATE).
         wanted = ids - self._locked
         if wanted:
-            query = select(Service.id).where(Service.id.in_(sorted(wanted))).order_by(Service.id)
+            query = select(Service.id, Service.overbooking_percent).where(Service.id.in_(sorted(wanted)))
             with translated():
-                self._connection.execute(query.with_for_update(key_share=True)).all()
+                rows = self._connection.execute(query.order_by(Service.id).with_for_update(key_share=True))
+                self._percent.update((row.id, row.overbooking_percent) for row in rows)
             self._locked |= wanted
 
     def _named(self, items: Sequence[Item]) -> Select[Any]:
@@ -218,6 +231,7 @@ class SlotWriter:
             name, error = item.slot.provider_slot_id, refused.get(item)
             if error is None:
                 done.append((item, Outcome(name, result)))
+                self.overbooked += item.extra
             elif not isinstance(error, Conflict):
                 done.append((item, Outcome(name, Result.REFUSED, error.code, error.message)))
             elif len(self._deferred) < MOST_DEFERRED:
@@ -252,12 +266,13 @@ def _values(item: Item) -> dict[str, Any]:
         "practitioner_id": slot.practitioner_id,
         "starts_at": slot.starts_at,
         "ends_at": slot.ends_at,
-        "local_date": slot.starts_at.astimezone(service.zone).date(),
+        "local_date": item.local_date,
         "time_zone": service.zone.key,
         "appointment_type": slot.appointment_type,
         "mode": slot.mode,
         "priorities": slot.priorities,
-        "capacity": slot.capacity,
+        "capacity": slot.capacity + item.extra,
+        "overbooked_places": item.extra,
     }
 
 

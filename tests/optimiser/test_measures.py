@@ -148,3 +148,14 @@ def test_words_for_a_patient() -> None:
     )
     assert explain.guaranteed(2).reasons[0].code == "taken"
     assert "more pressing" in explain.guaranteed(2).text
+
+
+def test_the_time_offered_before_is_called_so_only_if_it_is_the_same() -> None:
+    """The bonus is for the half-day: the other one of two who had the same slot gets the next."""
+    refs = {"key": [1, 2], "priority": [0, 0], "waited_days": [10, 10], "previous_slot": [1, 1]}
+    given = problem(refs, shortlists([7], [7]), slots((1, 7, 3, 9), (2, 7, 3, 10)))
+    plan = solve(given)
+    explain = Explainer(given, plan)
+    said = {int(slot): explain.guaranteed(key).sentences[0] for key, slot in zip((1, 2), plan.slot_key, strict=True)}
+    assert said[1] == "This is the time you were offered before, 0.6 miles from you."
+    assert said[2] == "This is the half-day you were offered before, 0.6 miles from you."

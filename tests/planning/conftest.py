@@ -91,7 +91,7 @@ def snapshot(database: Database) -> Snapshot:
 HALTING = """
 import sys
 from booking.services.planning import apply
-apply.CHUNK = 4
+apply.CHUNK, apply.WRITERS = 4, 1
 whole = apply.Application._chunk
 def chunk(self, *args, **kwargs):
     left = whole(self, *args, **kwargs)

@@ -74,13 +74,34 @@ def test_a_plan_does_not_depend_on_how_many_processes_make_it(work: Work, region
 
 
 def test_places_are_kept_for_the_urgent_arrivals_to_expect(work: Work, region: Region, database: Database) -> None:
-    """A week with seven two-week-wait referrals: one a day is expected from tomorrow on, and a place kept for each who
-    must be seen before the last slot published, on day 30; those who come later may have slots published later."""
+    """Eight weeks with a two-week-wait referral every day: one a day is expected from tomorrow on, and a quarter more,
+    as long as they must be seen before the last slot published, on day 30; later slots may serve those who come later.
+    """
     factories.slots(work, region.services[0], work.now + timedelta(days=30), 1)
-    for days in range(7):
-        people(work, region, 1, priority=Priority.TWO_WEEK_WAIT, rtt_clock_start=work.today - timedelta(days=days))
-    people(work, region, 1, priority=Priority.ROUTINE, rtt_clock_start=work.today - timedelta(days=7))
+    for days in range(1, 57):
+        start = work.today - timedelta(days=days)
+        people(work, region, 1, priority=Priority.TWO_WEEK_WAIT, rtt_clock_start=start)
+    people(work, region, 5, priority=Priority.TWO_WEEK_WAIT, rtt_clock_start=work.today)  # the day has only begun
     expected = read(database, as_of=work.today, now=work.now).problem.expected
-    assert set(expected.count.tolist()) == {1}
-    assert expected.arrival_day.tolist() == list(range(1, 30 - 14 + 1))
+    assert set(expected.count.tolist()) == {1, 2}
+    assert sorted(set(expected.arrival_day.tolist())) == list(range(1, 30 - 14 + 1))
+    assert abs(int(expected.count.sum()) - 16 * 1.25) <= 2
     assert len(read(database, as_of=work.today, now=work.now, reserve=False).problem.expected) == 0
+
+
+def test_a_history_of_days_is_too_short_to_reserve_by(work: Work, region: Region, database: Database) -> None:
+    for days in range(1, 7):
+        start = work.today - timedelta(days=days)
+        people(work, region, 1, priority=Priority.TWO_WEEK_WAIT, rtt_clock_start=start)
+    assert len(read(database, as_of=work.today, now=work.now).problem.expected) == 0
+
+
+def test_who_is_not_referred_at_weekends_is_not_expected_then(work: Work, region: Region, database: Database) -> None:
+    factories.slots(work, region.services[0], work.now + timedelta(days=60), 1)
+    for days in range(1, 57):
+        start = work.today - timedelta(days=days)
+        if start.weekday() < 5:
+            people(work, region, 3, priority=Priority.TWO_WEEK_WAIT, rtt_clock_start=start)
+    expected = read(database, as_of=work.today, now=work.now).problem.expected
+    at_weekends = (work.today.weekday() + expected.arrival_day) % 7 >= 5
+    assert expected.count[at_weekends].sum() / 2 < 0.4 * expected.count[~at_weekends].sum() / 5

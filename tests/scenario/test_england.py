@@ -105,14 +105,45 @@ def test_slots_keep_to_working_days_and_hours(data: Data) -> None:
 
 def test_shortlists_are_the_nearest_and_never_fewer_than_three(data: Data) -> None:
     made = england.build(data)
-    sizes = np.diff(made.list_indptr)
+    lists = made.lists.of(made.list_of)
+    sizes = np.diff(lists.indptr)
     assert sizes.min() >= 3
     assert sizes.max() <= 10
     for row in range(0, len(made), 17):
-        mine = slice(made.list_indptr[row], made.list_indptr[row + 1])
-        assert (np.diff(made.list_km[mine]) >= 0).all()
-        assert set(made.service_function[made.listed[mine]].tolist()) == {int(made.function[row])}
-        assert (made.list_km[mine][3:] <= 50).all()
+        mine = slice(lists.indptr[row], lists.indptr[row + 1])
+        assert (np.diff(lists.km[mine]) >= 0).all()
+        assert set(made.service_function[lists.service[mine]].tolist()) == {int(made.function[row])}
+        assert (lists.km[mine][3:] <= 50).all()
+
+
+def test_a_shortlist_is_what_sorting_all_services_by_distance_gives(data: Data) -> None:
+    made = england.build(data)
+    lists = made.lists.of(made.list_of)
+    sites = data.sites
+    for row in range(0, len(made), 7):
+        services = np.flatnonzero(made.service_function == made.function[row])
+        home = made.practice[row]
+        at = made.service_site[services]
+        km = england.haversine(
+            data.practices.latitude[home], data.practices.longitude[home], sites.latitude[at], sites.longitude[at]
+        )
+        order = np.argsort(km, kind="stable")[: england.SHORTLIST]
+        near = [o for turn, o in enumerate(order) if turn < england.SHORTLIST_LEAST or km[o] <= england.SHORTLIST_KM]
+        mine = slice(lists.indptr[row], lists.indptr[row + 1])
+        assert lists.service[mine].tolist() == services[near].tolist()
+        assert lists.km[mine].tolist() == km[near].tolist()
+
+
+def test_the_problem_is_in_order_and_has_the_same_shortlists(data: Data) -> None:
+    made = england.build(data)
+    given = england.problem(data, made)
+    assert given.canonical() is given
+    lists, listed = made.lists.of(made.list_of), given.shortlists
+    assert listed.indptr.tolist() == lists.indptr.tolist()
+    for row in range(0, len(made), 7):
+        mine = slice(lists.indptr[row], lists.indptr[row + 1])
+        expected = sorted(zip((lists.service[mine] + 1).tolist(), lists.km[mine].astype(np.float32), strict=True))
+        assert list(zip(listed.service[mine].tolist(), listed.distance_km[mine], strict=True)) == expected
 
 
 def test_a_commissioner_without_practices_borrows_the_nearest(data: Data) -> None:

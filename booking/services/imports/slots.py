@@ -191,7 +191,7 @@ def store_slots(work: Work, opened: SlotFile, step: Step, *, keep: BadRows | Non
     count(writer.finish())
     if report.refused and keep is None:
         raise ImportRefused(report)
-    publishing.end(work, publication, totals)
+    publishing.end(work, publication, totals, overbooked=writer.overbooked)
     report.counts = Counter({result.value: totals[result] for result in Result if totals[result]})
     report.counts.pop(Result.REFUSED.value, None)
     report.stored = True

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from itertools import repeat
+from typing import Any, cast
 
 import numpy as np
-from sqlalchemy import insert, update
+from sqlalchemy import Table, delete, insert, select, update
 
-from booking.domain.words import PlanRunState
-from booking.models import PlanPrice, PlanRequest, PlanRun
+from booking.domain.words import BookingState, OfferState, PlanRunState
+from booking.models import Booking, Offer, Pencil, PlanPrice, PlanRequest, PlanRun
 from booking.services import audit
+from booking.services.bulk import insert as insert_many
 from booking.services.planning.lock import still_ours
 from booking.services.planning.prices import pack
+from booking.services.planning.sql import table, whole
 from booking.services.work import Work
 from optimiser import Plan, Problem
+from optimiser.choice import choice
 
 AUDITED = (
     "method",
@@ -43,9 +47,13 @@ def close(
 ) -> None:
     """Mark the run as applied; only from now on are its prices used. Raises ``RunLost`` if it was taken over.
 
-    A run for ``requests`` ends them, and has no prices: it saw a part of the need only.
+    A run for ``requests`` ends them, and has no prices and pencils nothing: it saw a part of the need only. What
+    choice the offers written gave goes into the summary.
     """
     still_ours(work.session, run_id, work.now)
+    summary["choice"] = offered_choice(work, run_id, problem)
+    if not requests:
+        pencil(work, run_id, plan)
     if requests:
         work.session.execute(
             update(PlanRequest).where(PlanRequest.id.in_(requests)).values(done_at=work.now, plan_run_id=run_id)
@@ -69,6 +77,26 @@ def close(
         )
     )  # fmt: skip
     audit.record(work, f"plan:{run_id}", "plan.apply", after={name: summary[name] for name in AUDITED})
+
+
+def offered_choice(work: Work, run_id: int, problem: Problem) -> dict[str, float]:
+    """How many the run asked, and what shares of them had a choice of provider, of day, of time of day."""
+    query = select(Offer.referral_id.label("referral"), Offer.slot_id.label("slot"))
+    rows = table(work.session, query.where(Offer.plan_run_id == run_id, Offer.state == OfferState.OPEN))
+    return choice(problem, whole(rows["referral"]), whole(rows["slot"]))
+
+
+def pencil(work: Work, run_id: int, plan: Plan) -> None:
+    """Note where the plan would put those it has not asked; what earlier plans pencilled is over."""
+    work.session.execute(delete(Pencil))
+    query = select(Booking.referral_id.label("referral")).where(
+        Booking.state.in_((BookingState.HELD, BookingState.BOOKED))
+    )
+    served = whole(table(work.session, query)["referral"])
+    at = np.flatnonzero((plan.slot_key >= 0) & ~np.isin(plan.referral_key, served))
+    rows = zip(plan.referral_key[at].tolist(), plan.slot_key[at].tolist(), repeat(run_id), repeat(0))
+    columns = ("referral_id", "slot_id", "plan_run_id", "lost")
+    insert_many(work.session.connection(), cast(Table, Pencil.__table__), columns, rows)
 
 
 def packed_prices(problem: Problem, plan: Plan) -> list[tuple[int, bytes]]:

@@ -65,15 +65,15 @@ def read_demand(session: Session, specialties: tuple[str, ...]) -> Demand:
         )
         .join(Patient, Patient.id == Referral.patient_id)
         .where(choosing)
-        .order_by(Referral.id)
     )  # fmt: skip
-    rows = table(session, query)
+    rows = table(session, query, order=("key",), blocks=Referral.id)
     listed = table(
         session,
         select(ReferralService.referral_id.label("referral"), ReferralService.service_id.label("service"))
         .join(Referral, Referral.id == ReferralService.referral_id)
-        .where(choosing)
-        .order_by(ReferralService.referral_id, ReferralService.service_id),
+        .where(choosing),
+        order=("referral", "service"),
+        blocks=ReferralService.referral_id,
     )
     at = find(whole(rows["key"]), whole(listed["referral"]))
     return Demand(rows, at[at >= 0], whole(listed["service"])[at >= 0])
@@ -124,8 +124,8 @@ def previous_slots(session: Session, key: I64) -> I64:
         session,
         select(Offer.id.label("id"), Offer.referral_id.label("referral"), Offer.slot_id.label("slot"))
         .join(Referral, Referral.id == Offer.referral_id)
-        .where(choosing, Offer.guaranteed, Offer.state.in_((OfferState.OPEN, OfferState.EXPIRED)))
-        .order_by(Offer.id),
+        .where(choosing, Offer.guaranteed, Offer.state.in_((OfferState.OPEN, OfferState.EXPIRED))),
+        order=("id",),
     )
     at = find(key, whole(rows["referral"]))
     out = np.full(len(key), -1, np.int64)

@@ -1,28 +1,98 @@
-"""Breaches and waits of the plan beside first-come-first-served on the same input: the honest comparison."""
+"""What a plan gives, beside first come, first served on the same input; who waits longer for it; where more would help.
+
+All of it goes into the run's summary, so all of it is bounded in size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from datetime import timedelta
 from typing import Any
 
+import numpy as np
+
+from booking.db import Database
+from booking.services.planning.groups import read_groups
 from optimiser import Plan, Problem
 from optimiser.arrays import I64
+from optimiser.fairness import PLAN, RIVAL, Groups, fairness, slots_of
 from optimiser.measure import compare as measured
-from optimiser.rivals import open_fcfs, ring_fenced_fcfs
+from optimiser.rivals import open_fcfs, priority_longest_wait, ring_fenced_fcfs
 from optimiser.solve import each
+from optimiser.worth import SESSION_PLACES, Worth, worth
 
 RIVALS: dict[str, Callable[[Problem], I64]] = {"open_fcfs": open_fcfs, "ring_fenced_fcfs": ring_fenced_fcfs}
+FAIR_AGAINST: dict[str, Callable[[Problem], I64]] = {
+    RIVAL: ring_fenced_fcfs, "priority_longest_wait": priority_longest_wait,
+}  # fmt: skip
+WEEKS_A_SERVICE, MOST_SESSIONS = 4, 2_000
+"""Of the sessions a plan would welcome, so many weeks of a service are kept, and so many rows in all."""
 
 
 def compare(problem: Problem, plan: Plan, executor: Executor | None) -> dict[str, Any]:
     """Figures by method (plan, open_fcfs, ring_fenced_fcfs) and priority; rivals run side by side."""
-    tasks = [(function, problem) for function in RIVALS.values()]
-    seats = dict(each(_run, tasks, executor))
-    rivals = {name: seats[at] for at, name in enumerate(RIVALS)}
-    table: dict[str, Any] = measured(problem, plan, rivals)["methods"]
+    return _compared(problem, plan, _seats(problem, RIVALS, executor))
+
+
+def report(database: Database, problem: Problem, plan: Plan, executor: Executor | None) -> dict[str, Any]:
+    """``comparison``, ``fairness`` and ``next_session`` of a run, ready for its summary."""
+    seats = _seats(problem, {**RIVALS, **FAIR_AGAINST}, executor)
+    with database.unit_of_work(write=False) as session:
+        groups = read_groups(session, problem.canonical().referrals.key)
+    return {
+        "comparison": _compared(problem, plan, {name: seats[name] for name in RIVALS}),
+        "fairness": _fair(problem, plan, {name: seats[name] for name in FAIR_AGAINST}, groups),
+        "next_session": next_session(problem, plan),
+    }
+
+
+def _compared(problem: Problem, plan: Plan, seats: dict[str, I64]) -> dict[str, Any]:
+    table: dict[str, Any] = measured(problem, plan, seats)["methods"]
     return table
+
+
+def _fair(problem: Problem, plan: Plan, seats: dict[str, I64], groups: Groups) -> dict[str, Any]:
+    return fairness(problem, {PLAN: slots_of(problem, plan), **seats}, groups).to_dict()
+
+
+def _seats(problem: Problem, rivals: dict[str, Callable[[Problem], I64]], executor: Executor | None) -> dict[str, I64]:
+    names = list(rivals)
+    found = dict(each(_run, [(rivals[name], problem) for name in names], executor))
+    return {name: found[at] for at, name in enumerate(names)}
 
 
 def _run(rival: Callable[[Problem], I64], problem: Problem) -> I64:
     return rival(problem)
+
+
+def next_session(problem: Problem, plan: Plan, *, places: int = SESSION_PLACES) -> dict[str, Any] | None:
+    """Where one more session helps most: the best day of each service and week; None where nothing is proven.
+
+    A plan that is not certified has no prices that prove anything, so nothing is said of what a session is worth.
+    """
+    if not plan.certified:
+        return None
+    rows = best_weeks(worth(problem, plan, places=places))
+    columns = (rows.service, rows.day, rows.people, rows.breaches, rows.value)
+    return {
+        "places": places,
+        "sessions": [
+            {
+                "service": service, "day": (problem.as_of + timedelta(days=day)).isoformat(), "people": people,
+                "breaches": breaches, "value": value,
+            }
+            for service, day, people, breaches, value in zip(*(column.tolist() for column in columns), strict=True)
+        ],
+    }  # fmt: skip
+
+
+def best_weeks(found: Worth) -> Worth:
+    """The best day of each service's best weeks, the best sessions of all first; what is worth nothing left out."""
+    rows = found.best_of_weeks()
+    rows = rows.take(np.flatnonzero(rows.value > 0))
+    order = np.argsort(rows.service, kind="stable")
+    turn = np.empty(len(rows), np.int64)
+    _, first = np.unique(rows.service[order], return_index=True)
+    turn[order] = np.arange(len(rows)) - np.repeat(first, np.diff(np.append(first, len(rows))))
+    return rows.take(np.flatnonzero(turn < WEEKS_A_SERVICE)[:MOST_SESSIONS])

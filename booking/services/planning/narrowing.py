@@ -11,7 +11,11 @@ from booking.services.planning.demand import Demand, day_number
 from booking.services.planning.sql import UNKNOWN, Numbers, whole
 from booking.services.planning.supply import Services
 from optimiser import Shortlists
-from optimiser.arrays import I64, find, indptr_of
+from optimiser.arrays import F32, I32, I64, find, indptr_of
+
+ENTRIES = 100_000
+"""Entries of shortlists looked at together: what is known of the patient stands beside each."""
+USED = ("priority", "born", "sex", "specialty", "farthest", "latitude", "longitude")
 
 
 def narrowed(demand: Demand, services: Services, as_of: date) -> Shortlists:
@@ -21,9 +25,19 @@ def narrowed(demand: Demand, services: Services, as_of: date) -> Shortlists:
     appointment. Who may see a service is asked when it is shortlisted: a rule that ends takes nothing from referrals
     made while it held.
     """
-    at = find(services.key, demand.list_service)
-    row, at = demand.list_row[at >= 0], at[at >= 0]
-    rows = {name: values[row] for name, values in demand.rows.items()}
+    parts = [
+        _part(demand, services, as_of, slice(start, start + ENTRIES))
+        for start in range(0, max(len(demand.list_row), 1), ENTRIES)
+    ]
+    row, service, far, first, last = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Shortlists(indptr_of(np.bincount(row, minlength=len(demand))), service, far, first, last)
+
+
+def _part(demand: Demand, services: Services, as_of: date, entries: slice) -> tuple[I64, I64, F32, I32, I32]:
+    """Row, service, km and window of those entries of the shortlists that pass."""
+    at = find(services.key, demand.list_service[entries])
+    row, at = demand.list_row[entries][at >= 0], at[at >= 0]
+    rows = {name: demand.rows[name][row] for name in USED}
     priority = whole(rows["priority"])
     oldest = ages(rows["born"], services.min_age[at]) - day_number(as_of)
     youngest = ages(rows["born"], services.max_age[at] + 1) - day_number(as_of) - 1
@@ -34,9 +48,9 @@ def narrowed(demand: Demand, services: Services, as_of: date) -> Shortlists:
     keep &= (services.sex[at] == -1) | (services.sex[at] == rows["sex"])
     keep &= (rows["specialty"] == services.specialty[at]) & (priority >= 0)
     keep &= ~((rows["farthest"] != UNKNOWN) & (far > rows["farthest"]))
-    return Shortlists(
-        indptr_of(np.bincount(row[keep], minlength=len(demand))), services.key[at[keep]],
-        far[keep].astype(np.float32), first[keep].astype(np.int32), last[keep].astype(np.int32),
+    return (
+        row[keep], services.key[at[keep]], far[keep].astype(np.float32), first[keep].astype(np.int32),
+        last[keep].astype(np.int32),
     )  # fmt: skip
 
 

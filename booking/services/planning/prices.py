@@ -10,17 +10,23 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, bindparam, exists, select
 from sqlalchemy.orm import Session
 
+from booking.domain.objective import WEIGHTS
 from booking.domain.weights import Weights
 from booking.domain.words import PlanRunState
 from booking.models import PlanPrice, PlanRequest, PlanRun
 
-HalfDay = tuple[int, date, int]
-"""Service, local date, part of the day (0 morning, 1 afternoon, 2 evening)."""
+Table = Mapping[tuple[str, int], int]
+"""A service's prices by local date (ISO) and part of the day (0 morning, 1 afternoon, 2 evening)."""
+
+
+_MOST_SERVICES = 5_000
+"""Services whose prices a process remembers; a service's table is about 10 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +34,13 @@ class Prices:
     """Prices of half-days, 0 where none is stated, and the weights they were made with (None: no plan yet)."""
 
     weights: Weights | None = None
-    table: Mapping[HalfDay, int] = field(default_factory=dict)
+    table: Mapping[int, Table] = field(default_factory=dict)
+    reseat_loss: int = 0
+    """What somebody who is only pencilled may lose by being moved; 0 where nothing has been planned."""
+    reseat_moves: int = 0
 
     def of(self, service_id: int, day: date, part: int) -> int:
-        return self.table.get((service_id, day, part), 0)
+        return self.table.get(service_id, {}).get((day.isoformat(), part), 0)
 
 
 def of_the_region() -> ColumnElement[bool]:
@@ -39,25 +48,60 @@ def of_the_region() -> ColumnElement[bool]:
     return ~exists().where(PlanRequest.plan_run_id == PlanRun.id)
 
 
+@dataclass(slots=True)
+class _Known:
+    """What this process remembers of one database: the newest run, and the services read so far."""
+
+    run: tuple[int, datetime | None]
+    weights: Weights | None
+    bounds: tuple[int, int]
+    table: dict[int, Table] = field(default_factory=dict)
+
+
+_known: WeakKeyDictionary[object, _Known] = WeakKeyDictionary()
+_NEWEST = (
+    select(PlanRun.id, PlanRun.finished_at)
+    .where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
+    .order_by(PlanRun.id.desc())
+    .limit(1)
+)
+_TABLES = select(PlanPrice.service_id, PlanPrice.prices).where(
+    PlanPrice.plan_run_id == bindparam("run_id"), PlanPrice.service_id.in_(bindparam("services", expanding=True))
+)
+
+
 def last_prices(session: Session, service_ids: Iterable[int]) -> Prices:
-    """Prices of these services by the newest plan for everybody that was applied; short reads by key."""
-    run = session.execute(
-        select(PlanRun.id, PlanRun.summary)
-        .where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
-        .order_by(PlanRun.id.desc())
-        .limit(1)
-    ).first()
+    """Prices of these services by the newest plan for everybody that was applied; short reads by key.
+
+    What a run says never changes, so a process unpacks a service's prices once for each run.
+    """
+    run = session.execute(_NEWEST).first()
     if run is None:
         return Prices()
-    rows = session.execute(
-        select(PlanPrice.service_id, PlanPrice.prices).where(
-            PlanPrice.plan_run_id == run.id, PlanPrice.service_id.in_(list(service_ids))
-        )
-    )
-    found: dict[HalfDay, int] = {}
-    for service_id, packed in rows:
-        found.update({(service_id, day, part): price for day, part, price in unpack(packed)})
-    return Prices(Weights.of(run.summary.get("weights", {})), found)
+    pool = session.connection().engine.pool
+    known = _known.get(pool)
+    if known is None or known.run != (run.id, run.finished_at) or len(known.table) > _MOST_SERVICES:
+        known = _known[pool] = _remember(session, run.id, run.finished_at)
+    wanted = set(service_ids)
+    missing = sorted(wanted - known.table.keys())
+    if missing:
+        rows = session.execute(_TABLES, {"run_id": run.id, "services": missing})
+        read = {row.service_id: row.prices for row in rows}
+        known.table.update({one: _table(read[one]) if one in read else {} for one in missing})
+    table = known.table
+    loss, moves = known.bounds
+    return Prices(known.weights, {one: table.get(one, {}) for one in wanted}, loss, moves)
+
+
+def _remember(session: Session, run_id: int, finished_at: datetime | None) -> _Known:
+    summary = session.scalar(select(PlanRun.summary).where(PlanRun.id == run_id)) or {}
+    weights = summary.get("weights", {})
+    bounds = tuple(weights.get(name, WEIGHTS[name].default) for name in ("reseat_loss", "reseat_moves"))
+    return _Known((run_id, finished_at), Weights.of(weights), (bounds[0], bounds[1]))
+
+
+def _table(packed: bytes) -> Table:
+    return {(day, part): price for day, part, price in json.loads(zlib.decompress(packed))}
 
 
 def pack(prices: Iterable[tuple[date, int, int]]) -> bytes:

@@ -28,22 +28,20 @@ from booking.models import PlanRequest
 from booking.services.planning import lock
 from booking.services.planning.apply import Application, Tally
 from booking.services.planning.closing import close
-from booking.services.planning.figures import compare
+from booking.services.planning.figures import report
+from booking.services.planning.progress import Listener, Watch
 from booking.services.planning.proposals import Proposer, in_turn
 from booking.services.planning.read import Reading, read
-from booking.services.planning.workers import default_workers, pool
+from booking.services.planning.workers import Where, default_workers, executor, lost_workers
 from booking.services.policy import current_policy
 from booking.services.work import HOME_ZONE, PLANNER, Work
-from optimiser import OptimiserError, Plan, Problem, Progress, certify, check, greedy, solve
+from optimiser import OptimiserError, Plan, Problem, certify, check, greedy, solve
 
 Requests = Mapping[int, Sequence[int]]
 """Referrals for whom a plan was asked for, by the request's key."""
 IN_PROCESS = 5_000
 """Fewer referrals than this are solved right here: starting processes would take longer."""
 log = structlog.get_logger("booking.planning")
-
-Listener = Callable[[str, int, int, str], None]
-"""Told the stage, how much of how much is done, and a note."""
 
 
 class Ending(StrEnum):
@@ -57,6 +55,9 @@ class Ending(StrEnum):
 class Options:
     workers: int | None = None
     """Processes to solve in; None is one for each processor, 0 solves in this process."""
+    executor: Where = Where.PROCESSES
+    scheduler: str | None = None
+    """Address of a Dask scheduler; without one ``workers`` processes of a cluster of our own."""
     deadline: float | None = None
     """Seconds after which the best plan so far is taken."""
     dry_run: bool = False
@@ -72,6 +73,10 @@ class Options:
     take_over_after: timedelta = lock.TAKE_OVER_AFTER
 
     def __post_init__(self) -> None:
+        if self.scheduler is not None and self.executor is not Where.DASK:
+            raise ValueError("scheduler: only the dask executor has one")
+        if self.executor is Where.DASK and self.workers == 0:
+            raise ValueError("workers: the dask executor needs one at least")
         if self.policy is not None and not self.dry_run:
             raise ValueError("a policy that is not in force is for dry runs")
 
@@ -132,35 +137,39 @@ class Planner:
                 policy=options.policy,
             )  # fmt: skip
         problem = reading.problem
-        workers = default_workers() if options.workers is None else options.workers
-        if options.workers is None and len(problem.referrals) < IN_PROCESS:
-            workers = 0
-        with pool(workers) as executor:
+        where, workers = options.executor, default_workers() if options.workers is None else options.workers
+        if where is Where.PROCESSES and options.workers is None and len(problem.referrals) < IN_PROCESS:
+            where = Where.NONE
+        with executor(where, workers, options.scheduler) as pool:
             with _timed(stages, "solve"):
-                plan, trouble = self._solve(problem, executor, options.deadline)
+                plan, trouble = self._solve(problem, pool, options.deadline)
             with _timed(stages, "check"):
                 plan, trouble = self._sound(problem, plan, trouble)
                 valid = self._certificate(problem, plan)
-            table: dict[str, Any] = {}
+            figures: dict[str, Any] = {"comparison": {}, "fairness": {}, "next_session": None}
             if options.compare and not requests:
                 with _timed(stages, "compare"):
                     self.tell("comparing", 0, 1, "with first come, first served")
-                    table = compare(problem, plan, executor)
-        return _Made(reading, plan, valid, trouble, table, stages)
+                    figures = report(self.database, problem, plan, pool)
+        return _Made(reading, plan, valid, trouble, figures, stages)
 
-    def sound_plan(self, problem: Problem, executor: Executor | None) -> tuple[Plan, str | None]:
+    def sound_plan(self, problem: Problem, pool: Executor | None) -> tuple[Plan, str | None]:
         """A plan that the checker finds nothing wrong with, and what trouble there was; else :class:`PlanFailed`."""
-        return self._sound(problem, *self._solve(problem, executor, None))
+        return self._sound(problem, *self._solve(problem, pool, None))
 
-    def _solve(self, problem: Problem, executor: Executor | None, deadline: float | None) -> tuple[Plan, str | None]:
+    def _solve(self, problem: Problem, pool: Executor | None, deadline: float | None) -> tuple[Plan, str | None]:
+        failures: tuple[type[BaseException], ...] = (
+            OptimiserError,
+            MemoryError,
+            RuntimeError,
+            ArithmeticError,
+            *lost_workers(),
+        )
         try:
-            return solve(problem, executor=executor, progress=self._progress, deadline=deadline), None
-        except (OptimiserError, MemoryError, RuntimeError, ArithmeticError) as error:  # a broken pool is a RuntimeError
+            return solve(problem, executor=pool, progress=Watch(self.tell, deadline), deadline=deadline), None
+        except failures as error:  # a broken pool of processes is a RuntimeError
             log.error("solver-failed", error=f"{type(error).__name__}: {error}")
             return greedy(problem), f"solver failed ({type(error).__name__}: {error}); greedy plan instead"
-
-    def _progress(self, at: Progress) -> None:
-        self.tell(at.stage, at.done, at.total, f"cost {at.objective:,}, bound {at.bound:,}")
 
     def _sound(self, problem: Problem, plan: Plan, trouble: str | None) -> tuple[Plan, str | None]:
         """The plan if the independent checker finds nothing wrong with it, else the greedy one, else nothing."""
@@ -214,7 +223,7 @@ class _Made:
     plan: Plan
     certified: bool
     trouble: str | None
-    table: dict[str, Any]
+    figures: dict[str, Any]
     stages: dict[str, float]
 
     def summary(self, tally: Tally | None = None, *, pencilled: int = 0) -> dict[str, Any]:
@@ -228,7 +237,7 @@ class _Made:
             "left_out": dict(self.reading.left_out),
             "expected_arrivals": int(problem.expected.count.sum()),
             "trouble": self.trouble,
-            "comparison": self.table,
+            **self.figures,
             "offered": tally.offered if tally else 0,
             "offers": tally.offers if tally else 0,
             "kept": tally.kept if tally else 0,

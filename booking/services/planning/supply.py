@@ -101,7 +101,7 @@ def read_slots(
         .outerjoin(Practitioner, Practitioner.id == Slot.practitioner_id)
         .where(Slot.status == SlotStatus.PUBLISHED, Slot.starts_at > now)
     )  # fmt: skip
-    rows = table(session, query)
+    rows = table(session, query, order=("key",), blocks=Slot.id)
     at = find(services.key, whole(rows["service"]))
     day = whole(rows["date"]) - today
     keep = (at >= 0) & (day <= last_day)
