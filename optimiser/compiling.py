@@ -230,7 +230,7 @@ def make_shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) ->
         capacity=buckets.capacity[mine],
         start=buckets.start[mine],
         end=buckets.end[mine],
-        salt=place_salt(buckets.service[mine], buckets.day[mine], buckets.part[mine]),
+        salt=place_salt(buckets.service[mine], buckets.day[mine]),
         **_entries(problem, buckets, rows, mine),
         **_expected(problem, buckets, specialty, mine),
     )

@@ -59,14 +59,13 @@ def unplaced_cost(policy: Policy, priority: Array, waited: Array, target: Array)
     return total
 
 
-def place_salt(service: Array, day: Array, part: Array) -> U64:
-    """One 64-bit number for a half-day of a service, alike in every run."""
-    half_day = (day.astype(np.int64) * 32 + part.astype(np.int64)).astype(np.uint64)
-    return mix(mix(service) ^ half_day)
+def place_salt(service: Array, day: Array) -> U64:
+    """One 64-bit number for a day of a service, alike in every run."""
+    return mix(mix(service) ^ day.astype(np.uint64))
 
 
 def tie_break(policy: Policy, key: Array, salt: U64) -> I64:
-    """A hash of referral and half-day, 0 to ``tie_break - 1``: favours nobody, and never depends on input order."""
+    """A hash of referral, service and day, 0 to ``tie_break - 1``: favours nobody, and never depends on input order."""
     if policy.tie_break <= 1:
         return np.zeros(np.broadcast(key, salt).shape, np.int64)
     return (mix(key.astype(np.uint64) ^ salt) % np.uint64(policy.tie_break)).astype(np.int64)

@@ -199,7 +199,7 @@ class Explainer:
 
     def _tie(self, i: int, bucket: I64) -> I64:
         buckets = self._buckets
-        salt = place_salt(buckets.service[bucket], buckets.day[bucket], buckets.part[bucket])
+        salt = place_salt(buckets.service[bucket], buckets.day[bucket])
         return tie_break(self._problem.policy, self._problem.referrals.key[i : i + 1], salt)
 
     def _parts(self, i: int, bucket: int, entry: int) -> dict[str, int]:

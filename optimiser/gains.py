@@ -148,7 +148,7 @@ def _places(problem: Problem, buckets: Buckets) -> tuple[Array, ...]:
     return (
         lists.indptr, a.astype(np.int64), b.astype(np.int64), travel_cost(policy, lists.distance_km), kept,
         buckets.day, buckets.part, buckets.offers, buckets.priorities, buckets.practitioner, buckets.start,
-        buckets.end, place_salt(buckets.service, buckets.day, buckets.part),
+        buckets.end, place_salt(buckets.service, buckets.day),
         np.array([policy.keep, max(policy.tie_break, 1)], np.int64),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ lateness (convex)     ``late_day[p] * (L - L0) + late_square[p] * (q(L) - q(L0))
 wait                  ``wait_day[p] * d + wait_square[p] * (W*W - w*w) // target``
 travel                ``travel_km * min(km, travel_cap_km)``
 keep bonus            ``- keep`` on the half-day held or offered before
-tie-break             0 to ``tie_break - 1``, a hash of referral, service, day and part
+tie-break             0 to ``tie_break - 1``, a hash of referral, service and day
 ====================  =====================================================================
 
 ``q(L)`` is ``L*L`` up to ``late_cap_days`` and goes on straight from there. No slot costs as much as a slot

@@ -15,17 +15,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from optimiser.arrays import I64, mix
+from optimiser.arrays import I64, U64, mix
 from optimiser.certificate import dual_bound
 from optimiser.columns import Columns, join, merge, pruned
 from optimiser.compiling import Shard
 from optimiser.errors import PlanError
 from optimiser.flow import Flow, Master, solve_master
+from optimiser.merging import merged
 from optimiser.pairs import FAR, Pairs, improving, near, pairs_of, row_minima, take_in_turn
 from optimiser.residual import Shortest, shortest
 from optimiser.simplex import plant, seats, sweep
@@ -38,7 +39,7 @@ IMPROVING = 6  # columns added for each row that gains by them
 SLACK = 128
 KEEP = 16  # columns of each row that survive a round
 MASTER_GAP = 100  # cost units a row: above this the master is solved once more before the simplex takes over
-MASTER_ROUNDS = 4
+MASTER_ROUNDS = 2
 LATEST_SWEEPS = 100_000
 TELL_EVERY = 2.0  # seconds
 
@@ -93,14 +94,34 @@ def solve_shard(
     beyond the solver.
     """
     began = time.perf_counter()
+    days = merged(shard)
+    if days is None:
+        plan = _solve(shard, until, warm, report)
+    else:
+        plan = _solve(days.shard, until, None if warm is None else days.merge_prices(warm), report)
+        bucket, reserved = days.split(shard, plan.bucket, plan.reserved)
+        plan = replace(plan, bucket=bucket, reserved=reserved, price=plan.price[days.of])
+    return _proven(shard, plan, time.perf_counter() - began)
+
+
+def _solve(shard: Shard, until: float | None, warm: I64 | None, report: Report | None) -> ShardPlan:
     run = _Run(shard, pairs_of(shard), until, report)
     if warm is None:
         warm = _rough_prices(shard, until)
-    run.start(warm, FIRST if not warm.any() else LAST)
+    run.start(warm, LAST if warm.any() else FIRST)
     if not run.late():
         run.master_rounds(MASTER_ROUNDS, MASTER_GAP)
         run.simplex()
-    return run.finish(time.perf_counter() - began)
+    return run.finish()
+
+
+def _proven(shard: Shard, plan: ShardPlan, seconds: float) -> ShardPlan:
+    """The plan with what its prices prove over every eligible pair."""
+    proof = dual_bound(shard, plan.price)
+    bound = max(plan.bound, proof.value)
+    return replace(
+        plan, bound=bound, certified=proof.value == plan.objective, pairs=proof.pairs, seconds=seconds
+    )
 
 
 def _rough_prices(shard: Shard, until: float | None) -> I64:
@@ -231,17 +252,15 @@ class _Run:
                 return
         raise PlanError("the simplex did not end")
 
-    def finish(self, seconds: float) -> ShardPlan:
-        shard, n = self.shard, len(self.shard.rows)
-        price = np.where(self.pairs.capacity > 0, self.price, 0)
-        proof = dual_bound(shard, price)
-        cost = int(self.cost.sum())
+    def finish(self) -> ShardPlan:
+        """The best plan found; what it proves is not looked at yet."""
+        n = len(self.shard.rows)
         kept = self.bucket[n:]
         reserved = np.bincount(kept[kept >= 0], minlength=self.buckets).astype(np.int64)
-        bound = max(self.bound, proof.value)
+        price = np.where(self.pairs.capacity > 0, self.price, 0)
         return ShardPlan(
-            self.bucket[:n], self.cost[:n], price, reserved, int(self.cost[n:].sum()), bound, proof.value == cost,
-            self.optimal, proof.pairs, self.most, self.rounds, seconds,
+            self.bucket[:n], self.cost[:n], price, reserved, int(self.cost[n:].sum()), self.bound, False,
+            self.optimal, 0, self.most, self.rounds, 0.0,
         )  # fmt: skip
 
     def _take(self, flow: Flow, price: I64) -> None:
@@ -287,12 +306,12 @@ class _Run:
             self.report(self.rounds, int(self.cost.sum()), self.bound)
 
 
-def _hash(rows: int, key: I64, turn: int) -> I64:
+def _hash(rows: int, key: U64, turn: int) -> U64:
     """A number for each row that depends on nothing but its key (or its place among the forecast) and the turn."""
     ids = np.arange(rows, dtype=np.uint64) + np.uint64(2**63)
     ids[: len(key)] = key
     return mix(ids ^ np.uint64((turn + 1) * 0x9E3779B9))
 
 
-def _shuffled(rows: int, key: I64, turn: int) -> I64:
+def _shuffled(rows: int, key: U64, turn: int) -> I64:
     return np.argsort(_hash(rows, key, turn), kind="stable")

@@ -228,7 +228,7 @@ def _gains(problem: Problem, kinds: Kinds, who: _Demand, days: I64) -> I64:
     open_to &= (refs.unsuitable[row][:, None] >> part[None, :]) & 1 == 0
     gain[~open_to] = 0
     some_row, at_day = np.nonzero(gain > 0)
-    salt = place_salt(np.full(len(days), kinds.service[who.at]), days, part)
+    salt = place_salt(np.full(len(days), kinds.service[who.at]), days)
     gain[some_row, at_day] -= tie_break(policy, refs.key[row[some_row]], salt[at_day])
     return np.asarray(np.maximum(gain, 0), np.int64)
 
