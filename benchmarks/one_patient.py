@@ -12,12 +12,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table, insert, select
 
@@ -230,6 +231,18 @@ def _prices(services: int, random: Random, today: date) -> Iterator[dict[str, An
         yield {"plan_run_id": 1, "service_id": service, "prices": pack(table)}
 
 
+class Times(NamedTuple):
+    """Milliseconds of one call."""
+
+    with_commit_ms: float
+    service_ms: float
+    """The call with its SQL, before the commit."""
+    commit_ms: float
+    """What making it durable takes: the disk's time, mostly."""
+    cpu_ms: float
+    """This process's processor time; SQLite's work is in it, PostgreSQL's is not."""
+
+
 class Clinic:
     """What is measured: each use case as its edge would call it."""
 
@@ -244,8 +257,7 @@ class Clinic:
         ubrn = next(self._waiting)
 
         def call(work: Work) -> None:
-            referrals.lock_referral(work, ubrn)
-            made = offers.ensure_offers(work, referrals.own_referral(work, ubrn))
+            made = offers.ensure_offers(work, referrals.lock_own_referral(work, ubrn))
             if not made or not made[0].guaranteed or len(made) < 2:
                 raise RuntimeError("nothing was offered")
             self._offered.append((ubrn, made[0].id))
@@ -272,17 +284,19 @@ class Clinic:
 
         return call
 
-    def times(self, case: Callable[[], Callable[[Work], None]], count: int) -> list[tuple[float, float]]:
-        """Milliseconds of the call with its SQL, and of the transaction with its commit; a warm-up is left out."""
+    def times(self, case: Callable[[], Callable[[Work], None]], count: int) -> list[Times]:
+        """Of so many calls, each in a transaction of its own; a warm-up is left out."""
         found = []
         for _ in range(WARM_UP + count):
             call, actor = case(), Actor("bench", Role.REFERRING_CLINICIAN, 1, "P00001")
-            began = time.perf_counter()
+            cpu, began = time.process_time(), time.perf_counter()
             with self._database.unit_of_work() as session:
                 call(Work(session, actor, datetime.now(UTC), self._config, self._keys))
                 session.flush()
                 called = time.perf_counter()
-            found.append(((called - began) * 1000, (time.perf_counter() - began) * 1000))
+            ended = time.perf_counter()
+            marks = (ended - began, called - began, ended - called, time.process_time() - cpu)
+            found.append(Times(*(mark * 1000 for mark in marks)))
         return found[WARM_UP:]
 
     def asked(self) -> int:
@@ -291,11 +305,10 @@ class Clinic:
             return len(session.scalars(select(Booking.id).where(Booking.hold_kind == "FREED")).all())
 
 
-def figures(times: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Percentiles of both, in milliseconds."""
-    out: dict[str, Any] = {"calls": len(times)}
-    for name, at in (("with_commit_ms", 1), ("service_ms", 0)):
-        values = [one[at] for one in times]
+def figures(times: Sequence[Times]) -> dict[str, Any]:
+    """Percentiles, in milliseconds, and the machine's load (processes at work) over the last minute."""
+    out: dict[str, Any] = {"calls": len(times), "load": round(os.getloadavg()[0], 1)}
+    for name, values in zip(Times._fields, zip(*times, strict=True), strict=True):
         out[name] = {f"p{p}": round(percentile(values, p / 100), 2) for p in (50, 95, 99)}
     return out
 

@@ -5,7 +5,7 @@ With any prices of 0 or more, one for each bucket, no plan can cost less than
     sum over referrals of min(unplaced cost, min over eligible pairs of cost + price)  -  sum of capacity * price
 
 (weak duality). A plan that reaches this bound is optimal, whoever made it. ``dual_bound`` computes it pair by pair
-from the shard's own limits; it shares no code with column generation, nor with the solver.
+from the shard's own limits; it shares no code with any solver.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimiser.arrays import I32, I64, U8, U32, U64
-from optimiser.compiling import Shard, fold, shards_of
+from optimiser.compiling import Shard, fold, make_shard, shard_rows
 from optimiser.errors import PlanError
 from optimiser.jit import kernel
 
@@ -121,7 +121,8 @@ def certify(problem: Problem, plan: Plan) -> Certificate:
     if not np.array_equal(price[buckets.of_slot[at]], plan.slot_price[at]):
         raise PlanError("slots of one half-day have different prices")
     dual = pairs = 0
-    for shard in shards_of(problem, buckets):
+    for specialty, rows in shard_rows(problem):
+        shard = make_shard(problem, buckets, specialty, rows)
         mine = np.isin(plan.blocks.referral, problem.referrals.key[shard.rows])
         row = np.searchsorted(problem.referrals.key[shard.rows], plan.blocks.referral[mine])
         blocked = shard.with_blocks(row, plan.blocks.start_minute[mine], plan.blocks.end_minute[mine])

@@ -309,6 +309,8 @@ def _clip(
 
 def _with_keeps(shard: Shard, problem: Problem, buckets: Buckets) -> Shard:
     """Find the pairs that earn the keep bonus: the bucket of the slot held before, if it is still eligible."""
+    if len(shard.capacity) == 0:
+        return shard
     slot = find(problem.slots.key, problem.referrals.previous_slot[shard.rows])
     bucket = np.where(slot >= 0, buckets.of_slot[slot], -1) - shard.first_bucket
     row = np.flatnonzero((slot >= 0) & (bucket >= 0) & (bucket < len(shard.capacity)))

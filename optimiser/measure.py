@@ -6,6 +6,7 @@ horizon. Those already past it are reported apart.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -14,7 +15,10 @@ from typing import Any
 import numpy as np
 
 from optimiser.arrays import I64, Array, Bool, find
+from optimiser.certificate import dual_bound
+from optimiser.compiling import fold, make_shard, shard_rows
 from optimiser.plan import Plan
+from optimiser.policy import Policy
 from optimiser.problem import Priority, Problem
 from optimiser.solve import solve
 
@@ -109,24 +113,72 @@ def compare(problem: Problem, plan: Plan, rivals: Mapping[str, I64] | None = Non
     return {"as_of": problem.as_of.isoformat(), "problem": problem.digest(), "methods": table}
 
 
+_FIRST = 10**11
+"""Cost of a breach where nothing else may weigh against it: far above what a chain of moved patients costs."""
+
+
 def unavoidable(problem: Problem, executor: Executor | None = None, *, placing_late: bool = False) -> dict[str, Any]:
-    """The fewest breaches any plan could have, proven: breaches alone as cost.
+    """The fewest breaches any plan could have, proven with breaches alone as cost.
 
     Those already late are left out, as if they needed no slot; with ``placing_late`` they count one each if they get
     none, so that the figure is the fewest breaches without leaving anybody already late aside (where all of them get
-    one, as usual). Returns ``breaches``, the bound proven, whether they meet, and seconds. Nothing is reserved for
-    arrivals forecast and a patient's two referrals may clash: both can only lower the figure, so it is a bound anyway.
+    one, as usual). Nothing is reserved for arrivals forecast and a patient's two referrals may clash: both can only
+    lower the figure, so it is a bound anyway.
+
+    Solved with a breach far above all else, since breaches alone leave almost every choice open; the prices, rounded
+    to whole breaches, then prove the figure by the certificate's own bound. Returns ``breaches``, the ``bound``
+    proven, ``certified`` (whether they meet) and seconds.
+    """
+    began = time.perf_counter()
+    problem = problem.canonical()
+    refs = problem.referrals
+    some = problem if placing_late else problem.only(refs.waited_days <= refs.target_days)
+    alone = replace(some.referrals, patient=some.referrals.key)
+    policy = replace(problem.policy, breach=(_FIRST,) * 3, keep=0, alternatives=0)
+    given = Problem(problem.as_of, alone, some.shortlists, some.slots, policy)
+    plan = solve(given, executor=executor)
+    slot = find(given.slots.key, plan.slot_key)
+    day = np.where(slot >= 0, given.slots.day[slot], -1) if len(given.slots) else slot
+    late_without = (alone.waited_days > alone.target_days) & (slot < 0)
+    found = int((breaches(given, day) | late_without).sum())
+    bound = _proven(given.with_policy(_pure(policy)), (plan.slot_price + _FIRST // 2) // _FIRST)
+    return {
+        "breaches": found, "bound": bound, "certified": bound == found, "seconds": time.perf_counter() - began,
+    }  # fmt: skip
+
+
+def at_least(problem: Problem, plan: Plan) -> int:
+    """Breaches that no plan can avoid, as far as this plan's own prices prove it: no further solve.
+
+    A place whose price is worth a good part of a breach counts as one breach; any prices prove something, so the
+    best of several roundings is taken. Those already late are left out, as in ``unavoidable``.
     """
     problem = problem.canonical()
     refs = problem.referrals
-    policy = replace(
-        problem.policy, breach=(1, 1, 1), late_day=(0, 0, 0), late_square=(0, 0, 0), wait_day=(0, 0, 0),
-        wait_square=(0, 0, 0), travel_km=0, keep=0, tie_break=0, alternatives=0,
+    some = problem.only(refs.waited_days <= refs.target_days).with_policy(_pure(problem.policy))
+    least = min(problem.policy.breach)
+    return max(_proven(some, (plan.slot_price * 100 > least * share).astype(np.int64)) for share in (10, 50, 90))
+
+
+def _pure(policy: Policy) -> Policy:
+    """Breaches alone as cost."""
+    return replace(
+        policy, breach=(1, 1, 1), late_day=(0, 0, 0), late_square=(0, 0, 0), wait_day=(0, 0, 0),
+        wait_square=(0, 0, 0), travel_km=0, tie_break=0, keep=0, alternatives=0,
     )  # fmt: skip
-    some = problem if placing_late else problem.only(refs.waited_days <= refs.target_days)
-    alone = replace(some.referrals, patient=some.referrals.key)
-    plan = solve(Problem(problem.as_of, alone, some.shortlists, some.slots, policy), executor=executor)
-    return {"breaches": plan.objective, "bound": plan.bound, "certified": plan.certified, "seconds": plan.seconds}
+
+
+def _proven(problem: Problem, slot_price: I64) -> int:
+    """The bound that these prices prove."""
+    buckets = fold(problem)
+    price = np.zeros(len(buckets.capacity), np.int64)
+    at = np.flatnonzero(buckets.of_slot >= 0)
+    price[buckets.of_slot[at]] = slot_price[at]
+    total = 0
+    for specialty, rows in shard_rows(problem):
+        shard = make_shard(problem, buckets, specialty, rows)
+        total += dual_bound(shard, price[shard.first_bucket : shard.first_bucket + len(shard.capacity)]).value
+    return total
 
 
 def text_table(comparison: dict[str, Any]) -> str:

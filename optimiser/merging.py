@@ -79,7 +79,8 @@ def merged(shard: Shard) -> Merged | None:
         offers=shard.offers[one], priorities=shard.priorities[one],
         bucket_practitioner=shard.bucket_practitioner[one], capacity=capacity, start=shard.start[one],
         end=shard.end[one], salt=shard.salt[one],
-        entry_a=starts[stretch[shard.entry_a]], entry_b=starts[stretch[shard.entry_b]],
+        entry_a=starts[stretch[shard.entry_a]].astype(np.int32),
+        entry_b=starts[stretch[shard.entry_b]].astype(np.int32),
         expected_row=shard.expected_row[columns_kept], expected_bucket=of[shard.expected_bucket[columns_kept]],
         expected_cost=shard.expected_cost[columns_kept],
     )  # fmt: skip

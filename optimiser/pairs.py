@@ -27,9 +27,9 @@ class Pairs(NamedTuple):
     table: I64
     day: I64
     indptr: I64
-    first: I64
-    last: I64
-    travel: I64
+    first: Array
+    last: Array
+    travel: Array
     key: U64
     salt: U64
     tie: int
@@ -69,8 +69,7 @@ def pairs_of(shard: Shard) -> Pairs:
     )  # fmt: skip
     return Pairs(
         len(shard.rows), shard.kind, shard.table, shard.day.astype(np.int64), shard.entry_indptr,
-        shard.entry_a.astype(np.int64), shard.entry_b.astype(np.int64), shard.entry_travel.astype(np.int64),
-        shard.key, shard.salt, max(policy.tie_break, 1), masked,
+        shard.entry_a, shard.entry_b, shard.entry_travel, shard.key, shard.salt, max(policy.tie_break, 1), masked,
         np.left_shift(np.uint8(1), shard.priority.astype(np.uint8)), shard.priorities, shard.needs, shard.offers,
         shard.unsuitable, shard.part.astype(np.uint32), shard.practitioner, shard.bucket_practitioner,
         shard.busy.indptr, shard.busy.start_minute, shard.busy.end_minute, shard.start, shard.end,
@@ -106,7 +105,7 @@ def scrambled(z: np.uint64) -> np.uint64:
 @kernel
 def tie_of(p: Pairs, row: int, bucket: int) -> int:
     """Tie-break of a referral and a bucket."""
-    return np.int64(scrambled(p.key[row] ^ p.salt[bucket]) % np.uint64(p.tie))
+    return int(np.int64(scrambled(p.key[row] ^ p.salt[bucket]) % np.uint64(p.tie)))
 
 
 @kernel
@@ -183,7 +182,7 @@ def take_in_turn(p: Pairs, order: I64, price: I64, left: I64, bucket: I64, cost:
 
 
 @kernel
-def _insert(value: int, bucket: int, n: int, values: Array, buckets: I64) -> int:
+def _insert(value: float, bucket: int, n: int, values: Array, buckets: I64) -> int:
     """Put a value into an ascending list of n, which holds at most ``len(values)``; the new n."""
     if n < len(values):
         at = n
@@ -291,11 +290,11 @@ def pair_cost(p: Pairs, row: int, bucket: int) -> int:
         line = p.unit[row - p.n]
         for at in range(p.unit_indptr[line], p.unit_indptr[line + 1]):
             if p.unit_bucket[at] == bucket:
-                return p.unit_cost[at]
-        return FAR
+                return int(p.unit_cost[at])
+        return int(FAR)
     if bucket == p.keep_bucket[row]:
-        return p.keep_cost[row]
+        return int(p.keep_cost[row])
     for entry in range(p.indptr[row], p.indptr[row + 1]):
         if p.first[entry] <= bucket < p.last[entry]:
-            return p.table[p.kind[row], p.day[bucket]] + p.travel[entry] + tie_of(p, row, bucket)
-    return FAR
+            return int(p.table[p.kind[row], p.day[bucket]] + p.travel[entry] + tie_of(p, row, bucket))
+    return int(FAR)

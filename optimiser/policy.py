@@ -51,20 +51,20 @@ _RANGES: dict[str, tuple[int, int]] = {
 class Policy:
     """Weights and limits, dated by ``version``; triples go by ``Priority`` (routine, urgent, two-week-wait)."""
 
-    version: str = "2026-01"
+    version: str = "2026-11"
     notice_days: int = 1  # first day a slot may be given, from the plan's day
     horizon_days: int = 91  # last day
     target_days: tuple[int, int, int] = (126, 42, 14)  # defaults for callers; each referral carries its own
     breach: tuple[int, int, int] = (100_000_000, 1_000_000_000, 10_000_000_000)
-    late_day: tuple[int, int, int] = (20_000, 40_000, 80_000)
+    late_day: tuple[int, int, int] = (100_000, 200_000, 400_000)
     late_square: tuple[int, int, int] = (500, 1_000, 2_000)
     late_cap_days: int = 365
-    wait_day: tuple[int, int, int] = (10_000, 10_000, 20_000)
-    wait_square: tuple[int, int, int] = (5_000, 6_000, 40_000)
+    wait_day: tuple[int, int, int] = (10_000, 0, 0)
+    wait_square: tuple[int, int, int] = (5_000, 15_000, 80_000)
     travel_km: int = 500
     travel_cap_km: int = 100
     unknown_km: int = 20  # distance assumed where it is not known
-    keep: int = 30_000
+    keep: int = 100_000
     tie_break: int = 64
     unplaced_days: int = 28
     alternatives: int = 4

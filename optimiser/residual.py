@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimiser.arrays import I64, indptr_of
+from optimiser.arrays import I64, Bool, indptr_of
 from optimiser.errors import PlanError
 from optimiser.flow import Flow, Master
 from optimiser.jit import kernel
@@ -53,8 +53,8 @@ def shortest(master: Master, flow: Flow) -> Shortest:
 
 @kernel
 def _search(
-    row: I64, bucket: I64, cost: I64, by_bucket: I64, indptr: I64, at: I64, paid: I64, full: I64, price: I64, value: I64,
-    leaves: I64, goes: I64,
+    row: I64, bucket: I64, cost: I64, by_bucket: I64, indptr: I64, at: I64, paid: I64, full: Bool, price: I64,
+    value: I64, leaves: I64, goes: I64,
 ) -> bool:  # fmt: skip
     rows = len(value)
     for column in range(len(row)):

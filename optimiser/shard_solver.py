@@ -22,7 +22,7 @@ import numpy as np
 
 from optimiser.arrays import I64, U64, mix
 from optimiser.certificate import dual_bound
-from optimiser.columns import Columns, join, merge, pruned
+from optimiser.columns import Columns, join, pruned
 from optimiser.compiling import Shard
 from optimiser.errors import PlanError
 from optimiser.flow import Flow, Master, solve_master
@@ -34,7 +34,7 @@ from optimiser.simplex import plant, seats, sweep
 SMALLEST_SAMPLE = 2000  # rows; the coarsest sample is not smaller than this
 STEP = 4  # each sample is so many times as large as the one before
 ROUGH_GAP = 300  # cost units a row: prices of a sample need be no better
-ROUGH_ROUNDS = 4
+ROUGH_ROUNDS = 1
 IMPROVING = 6  # columns added for each row that gains by them
 SLACK = 128
 KEEP = 16  # columns of each row that survive a round
@@ -52,7 +52,7 @@ class Start(NamedTuple):
     width: int
 
 
-FIRST, ROUGH, LAST = Start(8, 40, 3_000_000), Start(8, 6, 20_000), Start(6, 5, 3_000)
+FIRST, ROUGH, LAST = Start(8, 40, 3_000_000), Start(8, 6, 20_000), Start(12, 3, 3_000)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,9 +119,7 @@ def _proven(shard: Shard, plan: ShardPlan, seconds: float) -> ShardPlan:
     """The plan with what its prices prove over every eligible pair."""
     proof = dual_bound(shard, plan.price)
     bound = max(plan.bound, proof.value)
-    return replace(
-        plan, bound=bound, certified=proof.value == plan.objective, pairs=proof.pairs, seconds=seconds
-    )
+    return replace(plan, bound=bound, certified=proof.value == plan.objective, pairs=proof.pairs, seconds=seconds)
 
 
 def _rough_prices(shard: Shard, until: float | None) -> I64:
@@ -171,6 +169,8 @@ class _Run:
     optimal: bool = False
     most: int = 0
     rounds: int = 0
+    flow: Flow = field(init=False)
+    ways: Shortest = field(init=False)
 
     @property
     def rows(self) -> int:
@@ -218,9 +218,6 @@ class _Run:
             if flow.cost - self.bound <= gap * self.rows or turn == at_most - 1 or self.late():
                 return
             self._improve(flow, ways, least)
-
-    flow: Flow = field(init=False)
-    ways: Shortest = field(init=False)
 
     def _improve(self, flow: Flow, ways: Shortest, least: I64) -> None:
         out = np.empty((3, self.rows * IMPROVING), np.int64)

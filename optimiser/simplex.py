@@ -106,7 +106,7 @@ def sweep(pairs: Pairs, tree: Tree, order: I64) -> int:
 @kernel
 def _pivot(rows: int, tree: Tree, tail: int, head: int, cost: int, reduced: int) -> None:
     """Bring the arc from ``tail`` (a row or the root) to ``head`` (a bucket or the root) into the tree."""
-    parent, flow, paid = tree.parent, tree.flow, tree.cost
+    parent, flow = tree.parent, tree.flow
     x, y = tail, head
     depth_x = tree.depth[parent[x]] + 1 if x < rows else tree.depth[x]
     depth_y = tree.depth[y]
@@ -123,7 +123,7 @@ def _pivot(rows: int, tree: Tree, tail: int, head: int, cost: int, reduced: int)
                 least_y, out_y = flow[y], y
             y = parent[y]
             depth_y -= 1
-    pushed = min(least_x, least_y)
+    pushed = int(min(least_x, least_y))
     if pushed > 0:
         _push(rows, tree, tail, x, pushed, -1)
         _push(rows, tree, head, x, pushed, 1)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from optimiser.alternatives import Choices, alternatives, pick_slots
-from optimiser.arrays import I64, indptr_of
+from optimiser.arrays import I8, I64, indptr_of
 from optimiser.clashes import clashes, other_times
-from optimiser.compiling import Buckets, Shard, fold, shards_of
+from optimiser.compiling import Buckets, Shard, fold, make_shard, shard_rows
 from optimiser.plan import Alternatives, Blocks, Plan
 from optimiser.problem import Problem
-from optimiser.reasons import unplaced_reasons
+from optimiser.reasons import shard_reasons
 from optimiser.seating import seat
 from optimiser.shard_solver import ShardPlan, solve_shard
 
@@ -51,7 +51,7 @@ def solve(
     which the best so far is returned with its gap, ``finished`` being False; a flow solve under way may overrun it.
     ``progress`` is called in this process. Raises PlanError if the weights exceed the solver's range.
     """
-    return run(problem, solve_shard, "column generation", executor, progress, deadline)
+    return run(problem, solve_shard, "flow and simplex", executor, progress, deadline)
 
 
 def run(
@@ -67,8 +67,8 @@ def run(
     until = None if deadline is None else time.time() + deadline
     problem = problem.canonical()
     buckets = fold(problem)
-    state = _State(problem, buckets, shards_of(problem, buckets), solver, executor, progress, began, {})
-    state.solve(range(len(state.shards)), until, "solving")
+    state = _State(problem, buckets, shard_rows(problem), solver, executor, progress, began)
+    state.solve(range(len(state.parts)), until, "solving")
     bound = sum(p.bound for p in state.plans.values())
     blocks = _mend(state, until)
     return _assemble(state, method, bound, blocks)
@@ -78,21 +78,29 @@ def run(
 class _State:
     problem: Problem
     buckets: Buckets
-    shards: list[Shard]
+    parts: list[tuple[int, I64]]  # each shard's specialty and its referrals, ascending
     solver: ShardSolver
     executor: Executor | None
     listener: Listener | None
     began: float
-    plans: dict[int, ShardPlan]
+    plans: dict[int, ShardPlan] = field(default_factory=dict)
+    blocks: dict[int, list[tuple[I64, I64, I64]]] = field(default_factory=dict)  # local rows, minutes
+
+    def shard(self, at: int) -> Shard:
+        """A shard with its blocks. Made when it is needed: all at once would fill the memory."""
+        shard = make_shard(self.problem, self.buckets, *self.parts[at])
+        for row, start, end in self.blocks.get(at, []):
+            shard = shard.with_blocks(row, start, end)
+        return shard
 
     def solve(self, which: Sequence[int], until: float | None, stage: str) -> None:
         """Solve (again, from the prices known) the shards named, the heaviest first."""
-        order = sorted(which, key=lambda i: (-self.shards[i].weight, i))
+        order = sorted(which, key=lambda i: (-len(self.parts[i][1]), i))
         share = self._shares(order, until)
-        tasks = [
-            (self.solver, self.shards[i], until, share[i], self.plans[i].price if i in self.plans else None)
+        tasks = (
+            (self.solver, self.shard(i), until, share[i], self.plans[i].price if i in self.plans else None)
             for i in order
-        ]
+        )
         for done, (at, plan) in enumerate(each(_solve_one, tasks, self.executor), 1):
             self.plans[order[at]] = plan
             self.tell(stage, done, len(order))
@@ -100,8 +108,8 @@ class _State:
     def _shares(self, which: Sequence[int], until: float | None) -> dict[int, float]:
         """Seconds for each shard, by weight, so that a deadline is not spent on the first ones."""
         left = 0.0 if until is None else max(until - time.time(), 0.0) * workers(self.executor)
-        total = sum(self.shards[i].weight for i in which) or 1
-        return {i: left * self.shards[i].weight / total for i in which}
+        total = sum(len(self.parts[i][1]) for i in which) or 1
+        return {i: left * len(self.parts[i][1]) / total for i in which}
 
     def tell(self, stage: str, done: int, total: int) -> None:
         """Report progress."""
@@ -110,12 +118,17 @@ class _State:
             bound = sum(p.bound for p in self.plans.values())
             self.listener(Progress(stage, done, total, cost, bound, time.perf_counter() - self.began))
 
+    def span(self, at: int) -> slice:
+        """The buckets of a shard."""
+        specialty = self.parts[at][0]
+        low, high = (int(np.searchsorted(self.buckets.specialty, specialty, side)) for side in ("left", "right"))
+        return slice(low, high)
+
     def bucket(self) -> I64:
         """Global bucket of each referral, -1 for none."""
         out = np.full(len(self.problem.referrals), -1, np.int64)
         for i, plan in self.plans.items():
-            shard = self.shards[i]
-            out[shard.rows] = np.where(plan.bucket >= 0, plan.bucket + shard.first_bucket, -1)
+            out[self.parts[i][1]] = np.where(plan.bucket >= 0, plan.bucket + self.span(i).start, -1)
         return out
 
 
@@ -130,16 +143,25 @@ def workers(executor: Executor | None) -> int:
 
 
 def each(
-    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], executor: Executor | None
+    function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], executor: Executor | None
 ) -> Iterator[tuple[int, Any]]:
-    """Results with the position of their task, as they come."""
+    """Results with the position of their task, as they come; one task more than can run is made in advance."""
     if executor is None:
         for at, task in enumerate(tasks):
             yield at, function(*task)
         return
-    futures = {executor.submit(function, *task): at for at, task in enumerate(tasks)}
-    for future in as_completed(futures):
-        yield futures[future], future.result()
+    waiting: dict[Future[Any], int] = {}
+    for at, task in enumerate(tasks):
+        waiting[executor.submit(function, *task)] = at
+        if len(waiting) > workers(executor):
+            yield from _done(waiting)
+    while waiting:
+        yield from _done(waiting)
+
+
+def _done(waiting: dict[Future[Any], int]) -> Iterator[tuple[int, Any]]:
+    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+        yield waiting.pop(future), future.result()
 
 
 def _mend(state: _State, until: float | None) -> Blocks:
@@ -156,15 +178,14 @@ def _mend(state: _State, until: float | None) -> Blocks:
         found.append((state.problem.referrals.key[rows], start, end))
         late = until is not None and time.time() >= until
         again = []
-        for i, shard in enumerate(state.shards):
-            local = np.searchsorted(shard.rows, rows)
-            mine = (local < len(shard.rows)) & (shard.rows[np.minimum(local, len(shard.rows) - 1)] == rows)
-            if not mine.any():
-                continue
-            state.shards[i] = shard.with_blocks(local[mine], start[mine], end[mine])
-            again.append(i)
-            if late:
-                state.plans[i] = _evict(state.plans[i], shard, local[mine])
+        for i, (_, mine) in enumerate(state.parts):
+            local = np.searchsorted(mine, rows)
+            here = (local < len(mine)) & (mine[np.minimum(local, len(mine) - 1)] == rows)
+            if here.any():
+                state.blocks.setdefault(i, []).append((local[here], start[here], end[here]))
+                again.append(i)
+                if late:
+                    state.plans[i] = _evict(state.plans[i], state.shard(i), local[here])
         if not late:
             state.solve(again, until, "mending")
     if not found:
@@ -186,9 +207,8 @@ def _assemble(state: _State, method: str, bound: int, blocks: Blocks) -> Plan:
     price, reserved = np.zeros((2, len(buckets.capacity)), np.int64)
     cost = np.zeros(len(problem.referrals), np.int64)
     for i, plan in state.plans.items():
-        shard = state.shards[i]
-        mine = slice(shard.first_bucket, shard.first_bucket + len(shard.capacity))
-        price[mine], reserved[mine], cost[shard.rows] = plan.price, plan.reserved, plan.cost
+        mine = state.span(i)
+        price[mine], reserved[mine], cost[state.parts[i][1]] = plan.price, plan.reserved, plan.cost
     slot, kept, free = seat(problem, buckets, bucket, reserved)
     plans = list(state.plans.values())
     expected = sum(p.expected_cost for p in plans)
@@ -201,7 +221,7 @@ def _assemble(state: _State, method: str, bound: int, blocks: Blocks) -> Plan:
         referral_key=problem.referrals.key,
         slot_key=np.where(slot >= 0, problem.slots.key[slot], -1) if len(problem.slots) else slot,
         cost=cost,
-        unplaced_reason=unplaced_reasons(problem, buckets, state.shards, slot),
+        unplaced_reason=_reasons(state, slot),
         alternatives=_alternatives(state, bucket, free),
         priced_slot_key=problem.slots.key,
         slot_price=np.where(of_slot >= 0, price[of_slot], 0) if len(price) else np.zeros(len(of_slot), np.int64),
@@ -219,33 +239,47 @@ def _assemble(state: _State, method: str, bound: int, blocks: Blocks) -> Plan:
     )
 
 
+def _reasons(state: _State, slot: I64) -> I8:
+    out = np.zeros(len(slot), np.int8)
+    for i, (_, rows) in enumerate(state.parts):
+        unplaced = slot[rows] < 0
+        if unplaced.any():
+            out[rows] = shard_reasons(state.problem, state.shard(i), unplaced)
+    return out
+
+
 def _alternatives(state: _State, bucket: I64, free_slots: I64) -> Alternatives:
     problem, buckets = state.problem, state.buckets
     if problem.policy.alternatives == 0:
         return Alternatives.none(len(problem.referrals))
     owner = np.repeat(np.arange(len(buckets.capacity)), np.diff(buckets.indptr))
     free = np.bincount(owner, weights=free_slots[buckets.slot], minlength=len(buckets.capacity)).astype(np.int64)
-    blocked, start, end = other_times(problem, buckets, bucket)
-    tasks = []
-    for i, shard in enumerate(state.shards):
-        plan = state.plans[i]
-        mine = np.isin(blocked, shard.rows)
-        local = np.searchsorted(shard.rows, blocked[mine])
-        value = plan.cost + np.where(plan.bucket >= 0, plan.price[plan.bucket], 0) if len(plan.price) else plan.cost
-        here = slice(shard.first_bucket, shard.first_bucket + len(shard.capacity))
-        tasks.append((shard.with_blocks(local, start[mine], end[mine]), plan.bucket, value, free[here]))
-    parts: list[Choices | None] = [None] * len(tasks)
+    others = other_times(problem, buckets, bucket)
+    count = len(state.parts)
+    parts: list[Choices | None] = [None] * count
+    tasks = (_choosing(state, i, others, free) for i in range(count))
     for done, (at, choices) in enumerate(each(alternatives, tasks, state.executor), 1):
         parts[at] = choices
-        state.tell("alternatives", done, len(tasks))
+        state.tell("alternatives", done, count)
     return _join(state, [c for c in parts if c is not None], free_slots)
 
 
+def _choosing(state: _State, at: int, others: tuple[I64, I64, I64], free: I64) -> tuple[Shard, I64, I64, I64]:
+    """What ``alternatives`` takes for a shard."""
+    shard, plan = state.shard(at), state.plans[at]
+    blocked, start, end = others
+    mine = np.isin(blocked, shard.rows)
+    local = np.searchsorted(shard.rows, blocked[mine])
+    value = plan.cost + np.where(plan.bucket >= 0, plan.price[plan.bucket], 0) if len(plan.price) else plan.cost
+    return shard.with_blocks(local, start[mine], end[mine]), plan.bucket, value, free[state.span(at)]
+
+
 def _join(state: _State, parts: list[Choices], free_slots: I64) -> Alternatives:
-    problem, shards = state.problem, state.shards
+    problem = state.problem
     none = np.zeros(0, np.int64)
-    row = np.concatenate([none, *(s.rows[c.row] for s, c in zip(shards, parts, strict=True))])
-    bucket = np.concatenate([none, *(c.bucket + s.first_bucket for s, c in zip(shards, parts, strict=True))])
+    rows = [mine for _, mine in state.parts]
+    row = np.concatenate([none, *(r[c.row] for r, c in zip(rows, parts, strict=True))])
+    bucket = np.concatenate([none, *(c.bucket + state.span(i).start for i, c in enumerate(parts))])
     regret = np.concatenate([none, *(c.regret for c in parts)])
     difference = np.concatenate([np.zeros(0, np.int8), *(c.difference for c in parts)])
     order = np.argsort(row, kind="stable")

@@ -17,9 +17,11 @@ from optimiser.alternatives import choose, pick_slots
 from optimiser.arrays import I8, I64, INF, U64, Bool, find, indptr_of, no_i8, ranges, rank_in_runs
 from optimiser.clashes import other_times
 from optimiser.compiling import Buckets, Shard, fold, shards_of
+from optimiser.pairs import pairs_of
 from optimiser.plan import Plan
 from optimiser.problem import Priority, Problem
-from optimiser.reseating import cost_of, missed, pairs
+from optimiser.reach import have_room, nearest
+from optimiser.reseating import cost_of, missed
 
 CHUNK_ROWS = 2_000
 """People whose pairs are looked at together."""
@@ -127,12 +129,14 @@ class _Room:
             before = self.open.copy()
             for shard in self.shards:
                 own = self.bucket[self.waiting[shard.rows]]
-                look = np.flatnonzero(~before[own])
-                for first in range(0, len(look), CHUNK_ROWS):
-                    rows = look[first : first + CHUNK_ROWS]
-                    can = _has_room(shard, rows, own[rows] - shard.first_bucket, before)
-                    self.moves[shard.rows[rows[can]]] = True
-                    self.open[own[rows[can]]] = True
+                rows = np.flatnonzero(~before[own])
+                can = np.zeros(len(rows), np.bool_)
+                mine, here = own[rows] - shard.first_bucket, slice(shard.first_bucket, None)
+                have_room(
+                    pairs_of(shard), shard.waited, shard.target, rows, mine, before[here], shard.policy.reseat_loss, can
+                )  # fmt: skip
+                self.moves[shard.rows[rows[can]]] = True
+                self.open[own[rows[can]]] = True
             if np.array_equal(before, self.open):
                 break
 
@@ -152,17 +156,6 @@ class _Room:
         out = np.full(len(wants), -1, np.int64)
         out[pair[fine][::-1]] = holder[fine][::-1]
         return out
-
-
-def _has_room(shard: Shard, rows: I64, own: I64, open_: Bool) -> Bool:
-    """Which rows have an open bucket within their bound, apart from their own (local) one."""
-    owner, place, cost = pairs(shard, rows)
-    limit = np.full(len(rows), -1, np.int64)
-    mine = place == own[owner]
-    limit[owner[mine]] = cost[mine] + shard.policy.reseat_loss
-    late = missed(shard, rows[owner], place) & ~missed(shard, rows[owner], own[owner])
-    fine = open_[place + shard.first_bucket] & (cost <= limit[owner]) & ~late & ~mine
-    return np.asarray(np.bincount(owner[fine], minlength=len(rows)) > 0, np.bool_)
 
 
 def _choose(room: _Room, plan: Plan, asked: I64) -> tuple[I64, I64, I64, I8]:
@@ -200,13 +193,14 @@ def _candidates(
     may = (room.open | room.held() if shard.policy.reseat_moves else room.open)[here]
     none = np.zeros(0, np.int64)
     parts = [(none, none, none, none)]
+    people, mine = pairs_of(shard), own - shard.first_bucket
     for first in range(0, len(shard), CHUNK_ROWS):
         rows = np.arange(first, min(first + CHUNK_ROWS, len(shard)))
-        owner, place, cost = pairs(shard, rows)
-        row = rows[owner]
-        regret = cost + price[here][place] - value[row]
-        fine = may[place] & (regret <= shard.policy.max_regret) & (place != own[row] - shard.first_bucket)
-        row, place, regret = _least(shard, row[fine], place[fine], regret[fine])
+        row, place, regret = (np.empty(len(rows) * MOST, np.int64) for _ in range(3))
+        n = nearest(
+            people, rows, mine, value, price[here], may, shard.policy.max_regret, PER_KIND, row, place, regret, MOST
+        )  # fmt: skip
+        row, place, regret = row[:n], place[:n], regret[:n]
         holder = np.full(len(row), -1, np.int64)
         closed = np.flatnonzero(~room.open[here][place])
         if theirs is not None:
@@ -215,18 +209,6 @@ def _candidates(
         parts.append((row[can], place[can], regret[can], holder[can]))
     row, place, regret, holder = (np.concatenate(column) for column in zip(*parts, strict=True))
     return row, place, regret, holder
-
-
-def _least(shard: Shard, row: I64, place: I64, regret: I64) -> tuple[I64, I64, I64]:
-    """Of each row, service, week and time of day the ``PER_KIND`` places of least regret; ``MOST`` of a row."""
-    service = np.searchsorted(np.unique(shard.service), shard.service[place])
-    kind = (service * 200 + shard.day[place] // 7) * 3 + shard.part[place] % 3
-    order = np.lexsort((place, regret, kind, row))
-    same = row[order] * np.int64(1 << 40) + kind[order]
-    order = order[rank_in_runs(same) < PER_KIND]
-    order = order[np.lexsort((place[order], regret[order], row[order]))]
-    order = order[rank_in_runs(row[order]) < MOST]
-    return row[order], place[order], regret[order]
 
 
 def _slots(room: _Room, place: I64, key: U64, holder: I64) -> I64:

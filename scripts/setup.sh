@@ -50,13 +50,17 @@ install() {
 
 case "${1:-runtime}" in
 runtime)
-    echo "==> Installing $(grep -c '==' requirements.txt) packages from requirements.txt (about 200 MB with OR-Tools)"
+    echo "==> Installing $(grep -c '==' requirements.txt) packages from requirements.txt (about 250 MB with OR-Tools and Numba)"
     install -r requirements.txt
+    echo "==> Compiling the planner's loops, once (up to a minute)"
+    "$VENV/bin/python" -m optimiser
     touch "$VENV/.runtime"
     ;;
 dev)
     echo "==> Installing the tests' packages from requirements-dev.txt"
     install -r requirements.txt -r requirements-dev.txt
+    echo "==> Compiling the planner's loops, once (up to a minute)"
+    "$VENV/bin/python" -m optimiser
     touch "$VENV/.runtime" "$VENV/.dev"
     ;;
 *)

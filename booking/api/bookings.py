@@ -66,8 +66,7 @@ def read_offers(ubrn: str) -> Any:
 @blp.doc(**IDEMPOTENCY_DOC)
 def ensure_offers(ubrn: str) -> Any:
     """The open offers; where none is guaranteed, fresh ones made at once from what is free."""
-    referrals.lock_referral(work(), ubrn)
-    referral = referrals.own_referral(work(), ubrn)
+    referral = referrals.lock_own_referral(work(), ubrn)
     made = offers.ensure_offers(work(), referral)
     return {"offers": [present.offer(one, referral, referral.patient) for one in made]}
 

@@ -45,10 +45,17 @@ class ServiceRules:
         window = self.windows.get(priority)
         if window is None:
             return None
-        first, last = window.dates(today)
-        first = max(first, self.operational_from)
-        last = min(last, today + timedelta(days=self.polling_range_days), self.operational_to or date.max)
-        return (first, last) if first <= last else None
+        return open_dates(window, self.operational_from, self.operational_to, self.polling_range_days, today)
+
+
+def open_dates(
+    window: Window, operational_from: date, operational_to: date | None, polling_range_days: int, today: date
+) -> tuple[date, date] | None:
+    """First and last bookable date of a service whose window this is; None where there is none."""
+    first, last = window.dates(today)
+    first = max(first, operational_from)
+    last = min(last, today + timedelta(days=polling_range_days), operational_to or date.max)
+    return (first, last) if first <= last else None
 
 
 def why_service_not(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from booking.domain.geo import miles
 
@@ -43,22 +44,51 @@ class Candidate:
         return (self.late_days, self.wait_days + far * FAR_MILES_PER_WAIT_DAY, self.slot_id)
 
 
-def differ(one: Candidate, other: Candidate) -> bool:
-    """The published rule: two offers differ by provider, by week, or by both weekday and time of day."""
-    if one.provider_id != other.provider_id or one.day.isocalendar()[:2] != other.day.isocalendar()[:2]:
-        return True
-    return one.day != other.day and one.part != other.part
+class Rule(NamedTuple):
+    """The published rule for alternatives, as a policy states it."""
+
+    most: int
+    days: int
+    """So many days apart is another day."""
+    max_regret: int
+    """What the plan may lose by an alternative, in its units."""
 
 
-def choose(candidates: Iterable[Candidate], alternatives: int, first: Candidate | None = None) -> list[Candidate]:
-    """``first`` (or the best candidate), then up to ``alternatives`` that differ from it and from each other."""
-    chosen = [] if first is None else [first]
-    for candidate in sorted(candidates, key=Candidate.order):
-        if len(chosen) > alternatives:
-            break
-        if all(differ(candidate, other) for other in chosen):
-            chosen.append(candidate)
+def difference(one: Candidate, other: Candidate, days: int) -> int:
+    """In what two offers differ: 1 by provider, 2 by day, 3 by time of day; 0 if they are alike."""
+    if one.provider_id != other.provider_id:
+        return 1
+    if abs((one.day - other.day).days) >= days:
+        return 2
+    return 3 if one.part != other.part else 0
+
+
+def choose(candidates: Iterable[Candidate], rule: Rule, first: Candidate | None = None) -> list[Candidate]:
+    """``first`` (or the best candidate), then up to ``rule.most`` that differ from it and from each other.
+
+    The rule of the optimiser (``optimiser.alternatives``): each further one is the best of those that differ, a kind
+    of difference from the first that is not shown yet going before others.
+    """
+    rest = sorted(candidates, key=Candidate.order)
+    if first is None:
+        if not rest:
+            return []
+        first = rest.pop(0)
+    chosen, shown = [first], {0}
+    kinds = [(difference(one, first, rule.days), one) for one in rest if _affordable(one, first, rule.max_regret)]
+    kinds = [pair for pair in kinds if pair[0]]
+    while kinds and len(chosen) <= rule.most:
+        kind, best = next((pair for pair in kinds if pair[0] not in shown), kinds[0])
+        chosen.append(best)
+        shown.add(kind)
+        kinds = [pair for pair in kinds if difference(pair[1], best, rule.days)]
     return chosen
+
+
+def _affordable(one: Candidate, first: Candidate, max_regret: int) -> bool:
+    if one.own_cost is None or first.own_cost is None:
+        return True
+    return one.own_cost + one.price - first.own_cost - first.price <= max_regret
 
 
 def words(

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from booking.domain.errors import FieldError, Invalid
-from booking.domain.objective import check_weights
+from booking.domain.objective import WEIGHTS, check_weights
+from booking.domain.offer import Rule
 from booking.domain.targets import DEFAULT_TARGET_DAYS
 from booking.domain.words import Priority
 
@@ -47,6 +48,11 @@ class BookingPolicy:
     """For how long a place somebody gave back is kept for each in turn of those it would help most."""
     reserve: bool = True
     """Whether plans keep places for the urgent arrivals to expect; how many is ``optimiser.expected_percent``."""
+
+    def offer_rule(self) -> Rule:
+        """What makes alternatives differ, and what they may cost: the optimiser's own weights."""
+        days, regret = (self.optimiser.get(name, WEIGHTS[name].default) for name in ("alternative_days", "max_regret"))
+        return Rule(self.alternatives, days, regret)
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any], version: int) -> BookingPolicy:

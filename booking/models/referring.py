@@ -123,7 +123,8 @@ class Referral(OnAWorklist, Base):
     accepted_at: Mapped[datetime | None]
     """When the provider reviewed and accepted the present appointment."""
     first_in_line_since: Mapped[datetime | None]
-    """Set while a provider's cancellation has this patient offered to before all others of equal need."""
+    """Set while this patient is offered to before all others of equal need: a provider cancelled their appointment, or
+    a place pencilled for them went to somebody else."""
     state: Mapped[ReferralState] = mapped_column(enum(ReferralState))
     emptied_at: Mapped[datetime | None]
     """When its time of keeping was over and what was said in it was removed; see ``services/retention``."""

@@ -84,7 +84,7 @@ def on_paper(wanted: Wanted, tell: Callable[[str, int, int, str], None]) -> Repo
             report.faults["rules_broken"] = len(check(problem, plan))
             valid = plan.certified and certify(problem, plan).valid
         with report.timed("compare"):
-            table = compare(problem, plan, executor)
+            table = compare(problem, plan)
         with report.timed("unavoidable"):
             fewest = unavoidable(problem, executor)
     report.plan = {

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from booking.domain.errors import Conflict, NotFound, SlotNotAvailable
 from booking.domain.referral import CHOOSING, Action, next_state
-from booking.domain.words import BookingState, HoldKind, OfferState
-from booking.models import Booking, Offer, Referral, Service, Slot
+from booking.domain.words import HoldKind, OfferState
+from booking.models import Offer, Referral, Service, Slot
 from booking.services import audit, freed, offers, outbox, places
 from booking.services.booking import check_slot, lock_own_booking, must_be_ahead
 from booking.services.policy import current_policy
-from booking.services.referrals import lock_referral, own_referral
+from booking.services.referrals import lock_own_referral, own_referral
+from booking.services.so_far import so_far
 from booking.services.work import Work
 
 
@@ -22,38 +23,25 @@ def decline(work: Work, ubrn: str, offer_id: int) -> tuple[Referral, list[Offer]
     """Say no to one open offer: it is not made again, and its place goes to others in the same transaction.
 
     Where it was the guaranteed one of somebody who is choosing, fresh offers are made at once. Returns the
-    referral with detail and what is open now.
+    referral and what is open now.
     """
-    lock_referral(work, ubrn)
-    referral = own_referral(work, ubrn)
-    declined = work.session.scalars(
-        select(Offer)
-        .where(Offer.id == offer_id, Offer.referral_id == referral.id, Offer.state == OfferState.OPEN)
-        .execution_options(populate_existing=True)
-    ).first()
+    referral = lock_own_referral(work, ubrn)
+    known = so_far(work, referral)
+    declined = next((one for one in known.open() if one.id == offer_id), None)
     if declined is None:
         raise NotFound("There is no such offer open.")
-    declined.state = OfferState.DECLINED
-    work.session.flush()
-    # A freed place passes on with its hold still on it, so that nobody is quicker than the next in turn.
-    freed.settle(work, referral)
-    work.session.execute(
-        update(Booking)
-        .where(
-            Booking.referral_id == referral.id, Booking.slot_id == declined.slot_id,
-            Booking.state == BookingState.HELD, Booking.hold_kind != HoldKind.FREED,
-        )
-        .values(state=BookingState.EXPIRED, released_at=work.now)
-        .execution_options(synchronize_session="fetch")
-    )  # fmt: skip
+    offers.close(work, [declined.id], OfferState.DECLINED)
+    if known.had_turn():
+        # A freed place passes on with its hold still on it, so that nobody is quicker than the next in turn.
+        freed.settle(work, referral)
+    held = [one.id for one in known.holds() if one.slot_id == declined.slot_id and one.hold_kind is not HoldKind.FREED]
+    places.let_go(work, held)
     audit.record(
         work, f"referral:{referral.id}", "referral.decline_offer",
         after={"offer": declined.id, "slot": declined.slot_id, "guaranteed": declined.guaranteed},
     )  # fmt: skip
-    left = offers.open_offers(work, referral)
-    if declined.guaranteed and referral.state in CHOOSING and not any(offer.guaranteed for offer in left):
-        left = offers.propose_now(work, referral) or offers.open_offers(work, referral)
-    return referral, left
+    made = offers.propose_now(work, referral) if declined.guaranteed and referral.state in CHOOSING else []
+    return referral, made or offers.open_offers(work, referral)
 
 
 def propose_move(work: Work, reference: str, slot_id: int) -> tuple[Referral, list[Offer]]:
@@ -69,20 +57,21 @@ def propose_move(work: Work, reference: str, slot_id: int) -> tuple[Referral, li
     slot = _own_slot(work, slot_id)
     referral = own_referral(work, referral.ubrn)
     check_slot(work, referral, slot)
-    if not offers.suits(work, referral, slot):
+    fit = offers.fits(work, referral, slot.id)
+    if fit is None:
         raise SlotNotAvailable("This time is taken, or does not meet what the patient needs.", code="DOES_NOT_SUIT")
     until = work.now + timedelta(days=current_policy(work.session, work.today).offer_days)
     until = min(until, slot.starts_at, booked.starts_at)
     places.close_offers(work, referral.id, OfferState.SUPERSEDED)
     places.hold_place(work, referral, slot, HoldKind.OFFER, until)
-    made = offers.add_offer(work, referral, slot, until)
+    offer_id = offers.add_offer(work, referral, fit._replace(known=None), until)
     outbox.enqueue(
-        work, "move-proposed", f"offer:{made.id}:move",
-        {"ubrn": referral.ubrn, "reference": booked.reference, "offer": made.id}, referral_id=referral.id,
+        work, "move-proposed", f"offer:{offer_id}:move",
+        {"ubrn": referral.ubrn, "reference": booked.reference, "offer": offer_id}, referral_id=referral.id,
     )  # fmt: skip
     audit.record(
         work, f"referral:{referral.id}", "referral.propose_move",
-        after={"booking": booked.reference, "slot": slot.id, "offer": made.id},
+        after={"booking": booked.reference, "slot": slot.id, "offer": offer_id},
     )  # fmt: skip
     work.session.flush()
     return referral, offers.open_offers(work, referral)

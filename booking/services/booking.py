@@ -17,7 +17,7 @@ from booking.domain.words import PROVIDERS, REFERRERS, BookingMode, BookingState
 from booking.models import Booking, Referral, ReferralService, Service, ServicePriority, Slot
 from booking.services import freed, outbox, pencils, places
 from booking.services.directory import booking_rules
-from booking.services.referrals import lock_referral, must_be_responsible, own_referral
+from booking.services.referrals import lock_own_referral, lock_referral, must_be_responsible, own_referral
 from booking.services.refusals import translated
 from booking.services.transitions import Why, permit, transition
 from booking.services.work import Work
@@ -224,8 +224,11 @@ def move(work: Work, reference: str, choice: Choice) -> Booking:
 
 def lock_own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
     """A live booking of the actor's and its referral, locked, as they are now."""
-    booked, seen = own_booking(work, reference)
-    referral = lock_referral(work, seen.ubrn)
+    booked, ubrn = _booking(work, reference)
+    try:
+        referral = lock_own_referral(work, ubrn)
+    except NotFound:
+        raise NotFound(_NO_BOOKING) from None
     work.session.refresh(booked, attribute_names=["state", "released_at"])
     return booked, referral
 
@@ -248,23 +251,33 @@ def current_booking(work: Work, referral: Referral) -> Booking | None:
 
 def own_booking(work: Work, reference: str) -> tuple[Booking, Referral]:
     """A booking by its reference, with the referral the actor may see; else :class:`NotFound`."""
+    booked, ubrn = _booking(work, reference)
+    try:
+        return booked, own_referral(work, ubrn)
+    except NotFound:
+        raise NotFound(_NO_BOOKING) from None
+
+
+_NO_BOOKING = "There is no such booking, or it is not yours."
+_BY_REFERENCE = (
+    select(Booking, Referral.ubrn)
+    .join(Referral, Referral.id == Booking.referral_id)
+    .where(Booking.reference == bindparam("reference"))
+    .options(*BOOKING_DETAIL)
+)
+
+
+def _booking(work: Work, reference: str) -> tuple[Booking, str]:
+    """A booking that is not another provider's, and its UBRN: whether the actor may see that is not asked."""
     if not _REFERENCE.fullmatch(reference):
-        raise NotFound("There is no such booking, or it is not yours.")
-    row = work.session.execute(
-        select(Booking, Referral.ubrn)
-        .join(Referral, Referral.id == Booking.referral_id)
-        .where(Booking.reference == reference.strip().upper())
-        .options(*BOOKING_DETAIL)
-    ).first()
+        raise NotFound(_NO_BOOKING)
+    row = work.session.execute(_BY_REFERENCE, {"reference": reference.strip().upper()}).first()
     if row is None:
-        raise NotFound("There is no such booking, or it is not yours.")
+        raise NotFound(_NO_BOOKING)
     booked: Booking = row[0]
     if work.actor.role in PROVIDERS and booked.slot.service.organisation_id != work.actor.organisation_id:
-        raise NotFound("There is no such booking, or it is not yours.")
-    try:
-        return booked, own_referral(work, row[1])
-    except NotFound:
-        raise NotFound("There is no such booking, or it is not yours.") from None
+        raise NotFound(_NO_BOOKING)
+    return booked, row[1]
 
 
 def cancel_booking(work: Work, reference: str, *, reason: str, comment: str | None) -> Booking:

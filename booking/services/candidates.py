@@ -6,23 +6,52 @@ the number of slots there are. Rows are plain, not entities: only what deciding 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, CompoundSelect, Select, bindparam, func, or_, select, union_all
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Date,
+    DateTime,
+    FromClause,
+    Row,
+    Select,
+    bindparam,
+    column,
+    func,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import aliased
 
-from booking.domain.eligibility import PRIORITY_BIT, ServiceRules
+from booking.domain.eligibility import PRIORITY_BIT, Window, open_dates
 from booking.domain.geo import distance_km
 from booking.domain.needs import patient_needs, slot_offers, week_part
 from booking.domain.referral import CHOOSING
 from booking.domain.targets import dates_of_age
-from booking.domain.words import BookingState, ConsultationMode, OfferState, Sex, SlotStatus
-from booking.models import Booking, Offer, Patient, Pencil, Practitioner, Referral, Site, Slot
-from booking.services.slots import usable_services
+from booking.domain.words import BookingMode, BookingState, ConsultationMode, Sex, SlotStatus
+from booking.models import (
+    Booking,
+    Patient,
+    Pencil,
+    Practitioner,
+    Referral,
+    ReferralService,
+    Service,
+    ServicePriority,
+    Site,
+    Slot,
+)
+from booking.services.bulk import instant
+from booking.services.so_far import SoFar, so_far
 from booking.services.work import Work
 
 
@@ -51,6 +80,8 @@ class Listed:
     interpreters: bool
     first: date
     last: date
+    notice_days: int
+    """So many days ahead the booking window begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +96,54 @@ class Wish:
     needs: int
     """Bits of :class:`booking.domain.needs.Need`."""
     services: tuple[Listed, ...]
+    so_far: SoFar
+    """What was offered, held and booked; slots given up and the patient's other times are not suitable."""
 
 
-def wish_of(referral: Referral, today: date) -> Wish:
-    """Of a referral loaded with its patient, and its shortlist with the services' rules."""
-    patient = referral.patient
+_LISTED = (
+    select(
+        ReferralService.service_id, Service.organisation_id, Service.interpreters, Service.min_age, Service.max_age,
+        Service.operational_from, Service.operational_to, Service.polling_range_days,
+        ServicePriority.window_from_days, ServicePriority.window_to_days,
+    )
+    .join(Service, Service.id == ReferralService.service_id)
+    .join(
+        ServicePriority,
+        (ServicePriority.service_id == Service.id) & (ServicePriority.priority == bindparam("priority")),
+    )
+    .where(
+        ReferralService.referral_id == bindparam("referral_id"),
+        Service.booking_mode == BookingMode.DIRECTLY_BOOKABLE,
+    )
+    .order_by(ReferralService.position)
+)  # fmt: skip
+
+
+def wish_of(work: Work, referral: Referral, known: SoFar | None = None) -> Wish:
+    """Of a referral loaded with its patient; ``known`` where what was so far has just been read."""
+    patient, today = referral.patient, work.today
     listed = []
-    for service, rules in usable_services(referral):
-        dates = bookable_dates(rules, referral, today)
+    for row in work.rows(_LISTED, {"referral_id": referral.id, "priority": referral.priority}).all():
+        dates = _bookable_dates(row, patient, today)
         if dates is not None:
-            listed.append(Listed(service.id, service.organisation_id, service.interpreters, *dates))
+            listed.append(Listed(row.service_id, row.organisation_id, row.interpreters, *dates, row.window_from_days))
     needs = patient_needs(
         step_free=patient.step_free, interpreter=patient.interpreter_language is not None,
         clinician_sex=patient.clinician_sex, video_possible=patient.video_possible,
     )  # fmt: skip
     return Wish(
         referral.id, referral.patient_id, PRIORITY_BIT[referral.priority], referral.named_practitioner_id, patient,
-        int(needs), tuple(listed),
+        int(needs), tuple(listed), known or so_far(work, referral),
     )  # fmt: skip
 
 
-def bookable_dates(rules: ServiceRules, referral: Referral, today: date) -> tuple[date, date] | None:
-    """First and last day on which the referral may be seen at a service, None where there is none."""
-    window = rules.window(referral.priority, today)
+def _bookable_dates(row: Any, patient: Patient, today: date) -> tuple[date, date] | None:
+    """First and last day on which the patient may be seen at a service, None where there is none."""
+    days = Window(row.window_from_days, row.window_to_days)
+    window = open_dates(days, row.operational_from, row.operational_to, row.polling_range_days, today)
     if window is None:
         return None
-    ages = dates_of_age(referral.patient.date_of_birth, rules.min_age, rules.max_age)
+    ages = dates_of_age(patient.date_of_birth, row.min_age, row.max_age)
     first, last = max(window[0], ages[0]), min(window[1], ages[1])
     return (first, last) if first <= last else None
 
@@ -102,47 +155,39 @@ def find(
 
     ``unpencilled``: only slots with a place that nobody else is pencilled for.
     """
-    return suiting(work, wish, _read(work, wish, per_service, days, unpencilled))
+    return suiting(wish, _read(work, wish, per_service, days, unpencilled))
 
 
-def suiting(work: Work, wish: Wish, rows: Iterable[Any]) -> list[Found]:
+def suiting(wish: Wish, rows: Iterable[Any]) -> list[Found]:
     """Of the rows read those that meet the patient's needs, times and distance, and were not given up or in the way."""
     services = {one.service_id: one for one in wish.services}
-    away = _away(work, wish)
+    given_up, elsewhere = wish.so_far.given_up(), wish.so_far.elsewhere()
     farthest, unsuitable, needs = wish.patient.farthest_km, wish.patient.unsuitable_times, wish.needs
-    places: dict[int, float | None] = {}
+    distances: dict[int, float | None] = {}
     found = []
     for row in rows:
-        service = services[row.service_id]
-        if row.site_id not in places:
-            places[row.site_id] = _distance(wish.patient, row)
-        km = places[row.site_id]
+        (key, service_id, starts_at, ends_at, day, zone, mode, site_id, _, capacity, step_free, latitude, longitude,
+         sex, occupied, others) = row  # fmt: skip
+        if site_id not in distances:
+            distances[site_id] = _distance(wish.patient, latitude, longitude)
+        km = distances[site_id]
         if farthest is not None and km is not None and km > farthest:
             continue
-        part = week_part(row.starts_at.astimezone(_zone(row.time_zone)))
-        if unsuitable >> part & 1 or row.id in away.slots:
+        part = week_part(starts_at.astimezone(_zone(zone)))
+        if unsuitable >> part & 1 or key in given_up:
             continue
-        if needs & ~_offers(row.step_free, service.interpreters, row.sex, row.mode):
+        service = services[service_id]
+        if needs & ~_offers(step_free, service.interpreters, sex, mode):
             continue
-        if any(row.starts_at < end and start < row.ends_at for start, end in away.times):
+        if elsewhere and any(starts_at < end and start < ends_at for start, end in elsewhere):
             continue
-        spare = row.capacity - row.taken - row.pencilled
         found.append(
             Found(
-                row.id, row.service_id, service.provider_id, row.starts_at, row.ends_at, row.local_date, part % 3, km,
-                spare,
+                key, service_id, service.provider_id, starts_at, ends_at, day, part % 3, km,
+                capacity - occupied - others,
             )
         )  # fmt: skip
     return found
-
-
-def of_slot(slot: Slot, patient: Patient) -> Found:
-    """A slot loaded with its site and service, as the patient would have it; whether it is free is not asked."""
-    part = week_part(slot.starts_at.astimezone(_zone(slot.time_zone)))
-    return Found(
-        slot.id, slot.service_id, slot.service.organisation_id, slot.starts_at, slot.ends_at, slot.local_date, part % 3,
-        _distance(patient, slot.site), 0,
-    )  # fmt: skip
 
 
 _zone = lru_cache(maxsize=64)(ZoneInfo)
@@ -153,44 +198,13 @@ def _offers(step_free: bool, interpreters: bool, sex: Sex | None, mode: Consulta
     return int(slot_offers(site_step_free=step_free, interpreters=interpreters, practitioner_sex=sex, mode=mode))
 
 
-def _distance(patient: Patient, row: Any) -> float | None:
-    if patient.latitude is None or patient.longitude is None or row.latitude is None or row.longitude is None:
+def _distance(patient: Patient, latitude: float | None, longitude: float | None) -> float | None:
+    if patient.latitude is None or patient.longitude is None or latitude is None or longitude is None:
         return None
-    return distance_km(patient.latitude, patient.longitude, row.latitude, row.longitude)
+    return distance_km(patient.latitude, patient.longitude, latitude, longitude)
 
 
-@dataclass(frozen=True, slots=True)
-class _Away:
-    """What the patient gave up for this referral, and when they are elsewhere for another."""
-
-    slots: set[int]
-    times: list[tuple[datetime, datetime]]
-
-
-_AWAY: CompoundSelect[*tuple[Any, ...]] = union_all(
-    select(Offer.slot_id, Slot.starts_at, Slot.ends_at, bindparam("no", False).label("elsewhere"))
-    .join(Slot, Slot.id == Offer.slot_id)
-    .where(Offer.referral_id == bindparam("referral_id"), Offer.state == OfferState.DECLINED),
-    select(Booking.slot_id, Booking.starts_at, Booking.ends_at, bindparam("no", False).label("elsewhere")).where(
-        Booking.referral_id == bindparam("referral_id"), Booking.state == BookingState.CANCELLED
-    ),
-    select(Booking.slot_id, Booking.starts_at, Booking.ends_at, bindparam("yes", True).label("elsewhere")).where(
-        Booking.patient_id == bindparam("patient_id"), Booking.referral_id != bindparam("referral_id"),
-        Booking.released_at.is_(None), or_(Booking.state != BookingState.HELD, Booking.held_until > bindparam("now")),
-        Booking.ends_at > bindparam("now"),
-    ),
-)  # fmt: skip
-
-
-def _away(work: Work, wish: Wish) -> _Away:
-    """Slots given up for this referral (offering them again would be deaf), and the patient's other times."""
-    names = {"referral_id": wish.referral_id, "patient_id": wish.patient_id, "now": work.now}
-    rows = work.session.execute(_AWAY, names).all()
-    given_up = {row[0] for row in rows if not row[3]}
-    return _Away(given_up, [(row[1], row[2]) for row in rows if row[3]])
-
-
-def pencilled(me: ColumnElement[int]) -> ColumnElement[int]:
+def pencilled(me: ColumnElement[int], of: type[Slot] = Slot) -> ColumnElement[int]:
     """SQL: how many others, who are still choosing and have nothing kept or booked, are pencilled for the slot (of the
     enclosing query)."""
     busy = (
@@ -203,87 +217,115 @@ def pencilled(me: ColumnElement[int]) -> ColumnElement[int]:
         select(func.count())
         .select_from(Pencil)
         .join(Referral, Referral.id == Pencil.referral_id)
-        .where(Pencil.slot_id == Slot.id, Pencil.referral_id != me, Referral.state.in_(sorted(CHOOSING)), ~busy)
-        .correlate(Slot)
+        .where(Pencil.slot_id == of.id, Pencil.referral_id != me, Referral.state.in_(sorted(CHOOSING)), ~busy)
+        .correlate(of)
         .scalar_subquery()
     )
 
 
-def taken() -> ColumnElement[int]:
+def taken(of: type[Slot] = Slot) -> ColumnElement[int]:
     """SQL: occupied places of the slot (of the enclosing query) at the moment ``now``."""
     occupied = (
         Booking.released_at.is_(None),
         or_(Booking.state != BookingState.HELD, Booking.held_until > bindparam("now")),
     )
     return (
-        select(func.count()).select_from(Booking).where(Booking.slot_id == Slot.id, *occupied).correlate(Slot)
+        select(func.count()).select_from(Booking).where(Booking.slot_id == of.id, *occupied).correlate(of)
         .scalar_subquery()
     )  # fmt: skip
 
 
-def _columns() -> Select[*tuple[Any, ...]]:
+def _columns() -> tuple[Any, ...]:
     return (
-        select(
-            Slot.id, Slot.service_id, Slot.starts_at, Slot.ends_at, Slot.local_date, Slot.time_zone, Slot.mode,
-            Slot.site_id, Slot.practitioner_id, Slot.capacity, Site.step_free, Site.latitude, Site.longitude,
-            Practitioner.sex,
-            taken().label("taken"), pencilled(bindparam("me")).label("pencilled"),
-        )
-        .join(Site, Site.id == Slot.site_id)
-        .outerjoin(Practitioner, Practitioner.id == Slot.practitioner_id)
+        Slot.id, Slot.service_id, Slot.starts_at, Slot.ends_at, Slot.local_date, Slot.time_zone, Slot.mode,
+        Slot.site_id, Slot.practitioner_id, Slot.capacity, Site.step_free, Site.latitude, Site.longitude,
+        Practitioner.sex,
+        taken().label("taken"), pencilled(bindparam("me")).label("pencilled"),
     )  # fmt: skip
 
 
-@lru_cache(maxsize=64)
-def _statement(services: int, named: bool, unpencilled: bool) -> Select[*tuple[Any, ...]]:
-    """The soonest free slots of so many services, one short index range each. Built once."""
-    parts = []
-    for n in range(services):
-        part = select(Slot.id).where(
-            Slot.service_id == bindparam(f"service_{n}"),
-            Slot.status == SlotStatus.PUBLISHED,
-            Slot.starts_at > bindparam(f"after_{n}"),
-            Slot.starts_at < bindparam(f"before_{n}"),
-            Slot.local_date >= bindparam(f"first_{n}"),
-            Slot.local_date <= bindparam(f"last_{n}"),
-            Slot.priorities.bitwise_and(bindparam("bit")) != 0,
-            (taken() + pencilled(bindparam("me")) if unpencilled else taken()) < Slot.capacity,
-        )
-        if named:
-            part = part.where(Slot.practitioner_id == bindparam("practitioner"))
-        parts.append(select(part.order_by(Slot.starts_at, Slot.id).limit(bindparam("most")).subquery()))
-    ids = (union_all(*parts) if len(parts) > 1 else parts[0]).subquery()
-    return _columns().join(ids, ids.c.id == Slot.id).order_by(Slot.starts_at, Slot.id)
+@cache
+def _soonest(postgresql: bool, named: bool, unpencilled: bool) -> Select[*tuple[Any, ...]]:
+    """The soonest free slots of each service listed, one short index range each. Built once.
+
+    One plan whatever the number of services: a ``UNION`` of as many parts takes as long to plan as to run.
+    """
+    wanted, (service, after, before, first, last) = _wanted(postgresql)
+    near = aliased(Slot, name="near")
+    part = select(near.id).where(
+        near.service_id == service,
+        near.status == SlotStatus.PUBLISHED,
+        near.starts_at > after,
+        near.starts_at < before,
+        near.local_date >= first,
+        near.local_date <= last,
+        near.priorities.bitwise_and(bindparam("bit")) != 0,
+        (taken(near) + pencilled(bindparam("me"), near) if unpencilled else taken(near)) < near.capacity,
+    )
+    if named:
+        part = part.where(near.practitioner_id == bindparam("practitioner"))
+    part = part.order_by(near.starts_at, near.id).limit(bindparam("most"))
+    query = select(*_columns())
+    if postgresql:
+        soonest = part.lateral("soonest")
+        query = query.select_from(wanted).join(soonest, true()).join(Slot, Slot.id == soonest.c.id)
+    else:
+        query = query.select_from(wanted).join(Slot, Slot.id.in_(part.correlate(wanted)))
+    query = query.join(Site, Site.id == Slot.site_id)
+    return query.outerjoin(Practitioner, Practitioner.id == Slot.practitioner_id).order_by(Slot.starts_at, Slot.id)
 
 
-def _read(work: Work, wish: Wish, most: int, days: tuple[date, date] | None, unpencilled: bool) -> list[Any]:
+def _wanted(postgresql: bool) -> tuple[FromClause, tuple[Any, ...]]:
+    """The services listed as rows: key, instants between which and days on which to look."""
+    if postgresql:
+        kinds: tuple[Any, ...] = (BigInteger(), DateTime(timezone=True), DateTime(timezone=True), Date(), Date())
+        given: list[Any] = [bindparam(name, type_=ARRAY(kind)) for name, kind in zip(_WANTED, kinds, strict=True)]
+        names: list[Any] = [column(name, kind) for name, kind in zip(_WANTED, kinds, strict=True)]
+        rows = func.unnest(*given).table_valued(*names, name="wanted").render_derived()
+        return rows, tuple(rows.c)
+    each = func.json_each(bindparam("wanted")).table_valued("value", name="wanted")
+    return each, tuple(func.json_extract(each.c.value, f"$[{n}]") for n in range(len(_WANTED)))
+
+
+_WANTED = ("service", "after", "before", "first", "last")
+
+
+def _read(
+    work: Work, wish: Wish, most: int, days: tuple[date, date] | None, unpencilled: bool
+) -> Sequence[Row[*tuple[Any, ...]]]:
     values: dict[str, Any] = {"now": work.now, "bit": wish.priority_bit, "most": most, "me": wish.referral_id}
     if wish.practitioner_id is not None:
         values["practitioner"] = wish.practitioner_id
-    count = 0
+    rows = []
     for one in wish.services:
         first, last = (max(one.first, days[0]), min(one.last, days[1])) if days else (one.first, one.last)
-        if first > last:
-            continue
-        # A day each side in UTC, then the exact day at the site: the index works on instants, people on dates.
-        early, late = _midnight(first - timedelta(days=1), work), _midnight(last + timedelta(days=2), work)
-        values |= {
-            f"service_{count}": one.service_id, f"after_{count}": max(work.now, early), f"before_{count}": late,
-            f"first_{count}": first, f"last_{count}": last,
-        }  # fmt: skip
-        count += 1
-    if count == 0:
+        if first <= last:
+            # A day each side in UTC, then the exact day at the site: the index works on instants, people on dates.
+            early, late = _midnight(first - timedelta(days=1), work), _midnight(last + timedelta(days=2), work)
+            rows.append((one.service_id, max(work.now, early), late, first, last))
+    if not rows:
         return []
-    return list(work.session.execute(_statement(count, wish.practitioner_id is not None, unpencilled), values))
+    if work.postgresql:
+        values |= {name: list(each) for name, each in zip(_WANTED, zip(*rows, strict=True), strict=True)}
+    else:
+        values["wanted"] = json.dumps(
+            [(key, instant(after), instant(before), str(first), str(last)) for key, after, before, first, last in rows]
+        )
+    return work.rows(_soonest(work.postgresql, wish.practitioner_id is not None, unpencilled), values).all()
 
 
 def _midnight(day: date, work: Work) -> datetime:
     return datetime.combine(day, datetime.min.time(), work.now.tzinfo)
 
 
-_OF_SLOTS = _columns().where(
-    Slot.id.in_(bindparam("ids", expanding=True)), Slot.status == SlotStatus.PUBLISHED,
-    Slot.starts_at > bindparam("now"), Slot.priorities.bitwise_and(bindparam("bit")) != 0,
+_OF_SLOTS = (
+    select(*_columns())
+    .join(Site, Site.id == Slot.site_id)
+    .outerjoin(Practitioner, Practitioner.id == Slot.practitioner_id)
+    .where(
+        Slot.id.in_(bindparam("ids", expanding=True)), Slot.status == SlotStatus.PUBLISHED,
+        Slot.starts_at > bindparam("now"), Slot.priorities.bitwise_and(bindparam("bit")) != 0,
+    )
 )  # fmt: skip
 
 
@@ -293,10 +335,10 @@ def among(work: Work, wish: Wish, slot_ids: Iterable[int], *, full: bool = False
     services: Mapping[int, Listed] = {one.service_id: one for one in wish.services}
     rows = [
         row
-        for row in work.session.execute(_OF_SLOTS, values)
+        for row in work.rows(_OF_SLOTS, values).all()
         if row.service_id in services
         and services[row.service_id].first <= row.local_date <= services[row.service_id].last
         and wish.practitioner_id in (None, row.practitioner_id)
         and (full or row.taken < row.capacity)
     ]
-    return suiting(work, wish, rows)
+    return suiting(wish, rows)

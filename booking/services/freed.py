@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
+from sqlalchemy.orm import joinedload
 
 from booking.domain.errors import SlotNotAvailable
 from booking.domain.freed import GRACE, MOST_ASKED, Waiting, in_order_of_need, turn_ends
 from booking.domain.referral import CHOOSING
 from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
-from booking.models import Booking, FreedPlace, Offer, Referral, ReferralService, Service, Slot
+from booking.models import Booking, FreedPlace, Offer, Referral, ReferralService, Slot
 from booking.services import audit, offers, outbox, places
-from booking.services.directory import LOADED
+from booking.services.offers import Fit
+from booking.services.places import Place
 from booking.services.policy import current_policy
 from booking.services.work import Work
 
-_SHORTLIST = selectinload(Referral.shortlist).joinedload(ReferralService.service).options(*LOADED)
 # A part of every booking transaction: built once.
 _OF_REFERRAL = (
     select(FreedPlace.id)
@@ -33,7 +34,7 @@ _OF_REFERRAL = (
 _ONE = (
     select(Referral)
     .where(Referral.id == bindparam("referral_id"), Referral.state.in_(sorted(CHOOSING)))
-    .options(joinedload(Referral.patient), _SHORTLIST)
+    .options(joinedload(Referral.patient))
     .with_for_update(of=Referral, skip_locked=True)
     .execution_options(populate_existing=True)
 )
@@ -44,13 +45,12 @@ MOST_CHECKED = 100
 
 def freed(work: Work, slot_id: int) -> FreedPlace | None:
     """A booked place was given back in this transaction: begin to offer it in turn. The row while somebody is asked."""
-    slot = places.lock_slot(work, slot_id)
-    if slot.status is not SlotStatus.PUBLISHED or _turn_ends(work, slot) is None:
+    slot = places.lock_place(work, slot_id)
+    until = None if slot is None else _turn_ends(work, slot)
+    if slot is None or slot.status is not SlotStatus.PUBLISHED or until is None:
         return None
     made = FreedPlace(slot_id=slot.id, freed_at=work.now, asked=[])
-    work.session.add(made)
-    work.session.flush()
-    _next_turn(work, made, slot)
+    _next_turn(work, made, slot, until)
     return made
 
 
@@ -88,16 +88,7 @@ def settle(work: Work, referral: Referral) -> None:
 def pass_on(work: Work, freed_id: int) -> bool:
     """End the present turn if it is over and begin the next, in this transaction. False where somebody is at it."""
     slot_id = work.session.scalar(select(FreedPlace.slot_id).where(FreedPlace.id == freed_id))
-    slot = work.session.scalars(
-        select(Slot)
-        .where(Slot.id == slot_id)
-        .options(
-            joinedload(Slot.site), joinedload(Slot.practitioner),
-            joinedload(Slot.service).joinedload(Service.organisation),
-        )
-        .with_for_update(of=Slot, skip_locked=True)
-        .execution_options(populate_existing=True)
-    ).first()  # fmt: skip
+    slot = places.lock_place(work, slot_id, wait=False) if slot_id is not None else None
     if slot is None:
         return False
     place = work.session.scalars(
@@ -115,10 +106,9 @@ def pass_on(work: Work, freed_id: int) -> bool:
         if _still_asked(work, held):
             return True
         held.state, held.released_at = BookingState.EXPIRED, work.now
-        work.session.flush()
-        _next_turn(work, place, slot)
+        _next_turn(work, place, slot, _turn_ends(work, slot))
     else:
-        _next_turn(work, place, slot)
+        _next_turn(work, place, slot, _turn_ends(work, slot))
     work.session.flush()
     return True
 
@@ -138,72 +128,80 @@ def _still_asked(work: Work, held: Booking) -> bool:
     return False
 
 
-def _turn_ends(work: Work, slot: Slot) -> datetime | None:
+def _turn_ends(work: Work, slot: Place) -> datetime | None:
     return turn_ends(work.now, slot.starts_at, current_policy(work.session, work.today).freed_hold_hours)
 
 
-def _next_turn(work: Work, place: FreedPlace, slot: Slot) -> None:
+def _next_turn(work: Work, place: FreedPlace, slot: Place, until: datetime | None) -> None:
     """Keep the free place of a locked slot for the next in order of need, or open it to all."""
-    until = _turn_ends(work, slot)
-    place.booking_id = None
     asked: list[int] = list(place.asked)
+    place.booking_id = None
     if until is not None and slot.status is SlotStatus.PUBLISHED and len(asked) < MOST_ASKED:
-        for referral in _candidates(work, slot, asked):
+        for referral, fit in _candidates(work, slot, asked):
+            before = fit.known.holds(HoldKind.FREED) if fit.known else ()
             try:
-                held = places.hold_place(work, referral, slot, HoldKind.FREED, until + GRACE)
+                place.booking_id = places.keep(work, referral, slot, HoldKind.FREED, until + GRACE, before)
             except SlotNotAvailable:
                 break  # no place is free any more
-            place.booking_id, place.asked = held.id, [*asked, referral.id]
-            _offer(work, referral, slot, until, place)
+            place.asked = [*asked, referral.id]
+            work.session.add(place)
+            _offer(work, referral, fit, until, place)
             return
     place.ended_at = work.now
+    work.session.add(place)
+    work.session.flush()
     audit.record(work, f"freed-place:{place.id}", "freed.open_to_all", after={"slot": slot.id, "asked": asked})
 
 
-def _candidates(work: Work, slot: Slot, asked: Sequence[int]) -> Iterator[Referral]:
+def _candidates(work: Work, slot: Place, asked: Sequence[int]) -> Iterator[tuple[Referral, Fit]]:
     """Referrals, locked, that the place suits, in order of need; those being changed just now are passed over."""
     order = in_order_of_need(_waiting(work, slot, asked), slot.local_date)
     for one in order[:MOST_CHECKED]:
         found = work.session.scalars(_ONE, {"referral_id": one.referral_id}).first()
-        if found is not None and offers.suits(work, found, slot):
-            yield found
+        fit = offers.fits(work, found, slot.id) if found is not None else None
+        if found is not None and fit is not None:
+            yield found, fit
 
 
-def _waiting(work: Work, slot: Slot, asked: Sequence[int]) -> list[Waiting]:
+def _waiting_at() -> Select[*tuple[Any, ...]]:
     """Everybody who is choosing, lists the service and is not being asked for another freed place."""
     kept = (
         select(func.min(Slot.local_date))
         .join(Booking, Booking.slot_id == Slot.id)
-        .where(_held_by_referral(HoldKind.OFFER), Booking.held_until > work.now)
+        .where(_held_by_referral(HoldKind.OFFER), Booking.held_until > bindparam("now"))
         .correlate(Referral)
         .scalar_subquery()
     )
-    query = (
+    return (
         select(Referral.id, Referral.priority, Referral.due_date, Referral.first_in_line_since, kept.label("has"))
         .join(ReferralService, ReferralService.referral_id == Referral.id)
         .where(
-            ReferralService.service_id == slot.service_id, Referral.state.in_(CHOOSING), Referral.id.not_in(asked),
-            ~exists().where(_held_by_referral(HoldKind.FREED)),
+            ReferralService.service_id == bindparam("service_id"), Referral.state.in_(sorted(CHOOSING)),
+            Referral.id.not_in(bindparam("asked", expanding=True)), ~exists().where(_held_by_referral(HoldKind.FREED)),
         )
     )  # fmt: skip
-    return [
-        Waiting(row.id, row.priority, row.due_date, row.has, row.first_in_line_since is not None)
-        for row in work.session.execute(query)
-    ]
 
 
 def _held_by_referral(kind: HoldKind) -> ColumnElement[bool]:
     return (Booking.referral_id == Referral.id) & (Booking.state == BookingState.HELD) & (Booking.hold_kind == kind)
 
 
-def _offer(work: Work, referral: Referral, slot: Slot, until: datetime, place: FreedPlace) -> None:
-    made = offers.add_offer(work, referral, slot, until)
+_WAITING = _waiting_at()
+
+
+def _waiting(work: Work, slot: Place, asked: Sequence[int]) -> list[Waiting]:
+    rows = work.rows(_WAITING, {"service_id": slot.service_id, "asked": asked, "now": work.now}).all()
+    return [Waiting(key, priority, due, has, since is not None) for key, priority, due, since, has in rows]
+
+
+def _offer(work: Work, referral: Referral, fit: Fit, until: datetime, place: FreedPlace) -> None:
+    offer_id = offers.add_offer(work, referral, fit, until)
     outbox.enqueue(
         work, "slot-found", f"freed:{place.id}:referral:{referral.id}", {"ubrn": referral.ubrn},
         referral_id=referral.id,
     )  # fmt: skip
     audit.record(
         work, f"referral:{referral.id}", "referral.offer_freed_place",
-        after={"slot": slot.id, "offer": made.id, "until": until.isoformat()},
+        after={"slot": place.slot_id, "offer": offer_id, "until": until.isoformat()},
     )  # fmt: skip
     work.session.flush()

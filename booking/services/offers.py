@@ -6,25 +6,25 @@ slots of their shortlist, cheapest first by the last plan's prices, the first of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import Select, bindparam, insert, or_, select, update
 from sqlalchemy.orm import aliased, joinedload
 
-from booking.domain.eligibility import Window
 from booking.domain.errors import SlotNotAvailable
-from booking.domain.offer import PENCILLED, Candidate, choose, words
+from booking.domain.offer import PENCILLED, Candidate, Rule, choose, words
 from booking.domain.referral import CHOOSING
 from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
-from booking.models import Booking, Offer, Referral, Service, Slot
+from booking.models import Booking, Offer, Organisation, Practitioner, Referral, Service, Site, Slot
 from booking.services import candidates, pencils, places
-from booking.services.candidates import Found, wish_of
+from booking.services.candidates import Found, Wish, wish_of
 from booking.services.pencils import Way
 from booking.services.planning.prices import Prices, last_prices
 from booking.services.policy import current_policy
-from booking.services.slots import usable_services
+from booking.services.so_far import SoFar, Taken, forget, so_far
 from booking.services.work import HOME_ZONE, Work
 
 FIRST_LOOK, PER_SERVICE = 10, 30
@@ -32,11 +32,16 @@ FIRST_LOOK, PER_SERVICE = 10, 30
 where these do not make a full set of offers."""
 MOST_RANKS = 20
 
+_SERVICE = joinedload(Offer.slot).joinedload(Slot.service)
 _DETAIL = (
-    joinedload(Offer.slot).joinedload(Slot.site),
-    joinedload(Offer.slot).joinedload(Slot.practitioner),
-    joinedload(Offer.slot).joinedload(Slot.service).joinedload(Service.organisation),
-)
+    joinedload(Offer.slot).joinedload(Slot.site).load_only(
+        Site.name, Site.address, Site.postcode, Site.latitude, Site.longitude, Site.step_free
+    ),
+    joinedload(Offer.slot).joinedload(Slot.practitioner).load_only(Practitioner.name),
+    _SERVICE.load_only(Service.name, Service.organisation_id, Service.instructions, Service.telephone),
+    _SERVICE.joinedload(Service.organisation).load_only(Organisation.name),
+)  # fmt: skip
+"""What is shown of an offer, and no more: every column read takes its time."""
 
 
 def _open() -> Select[Offer]:
@@ -90,39 +95,52 @@ def open_offers(work: Work, referral: Referral) -> list[Offer]:
 
 
 def ensure_offers(work: Work, referral: Referral) -> list[Offer]:
-    """The open offers of a locked referral with detail loaded; fresh ones where it is choosing and has none."""
-    found = open_offers(work, referral)
+    """The open offers of a locked referral (loaded with its patient); fresh ones where it is choosing and has none."""
+    known = so_far(work, referral)
+    found = open_offers(work, referral) if known.open() else []
     if referral.state not in CHOOSING or any(offer.guaranteed for offer in found):
         return found
-    return propose_now(work, referral)
+    return propose_now(work, referral, known)
 
 
-def propose_now(work: Work, referral: Referral) -> list[Offer]:
+def propose_now(work: Work, referral: Referral, known: SoFar | None = None) -> list[Offer]:
     """Offer the referral what is free at this moment: the best is held, the others differ from it.
 
     An offer of a place somebody gave back stays beside them: it is kept on terms of its own.
     """
-    kept = _close_all_but_freed(work, referral)
+    known = known or so_far(work, referral)
+    kept = _close_all_but_freed(work, known)
     policy = current_policy(work.session, work.today)
-    wish = wish_of(referral, work.today)
+    wish = wish_of(work, referral, known)
+    rule = policy.offer_rule()
     for most in (FIRST_LOOK, PER_SERVICE):
-        found = candidates.find(work, wish, per_service=most)
+        found = _look(work, wish, most)
         prices = last_prices(work.session, {one.service_id for one in found})
         seen = _candidates(found, referral, prices, work.today)
         spare = {one.id: one.spare for one in found}
-        if len(choose((seen[key] for key in seen if spare[key] > 0), policy.alternatives)) > policy.alternatives:
+        if len(choose((seen[key] for key in seen if spare[key] > 0), rule)) > rule.most:
             break
     until = work.now + timedelta(days=policy.offer_days)
-    windows = {service.id: rules.windows.get(referral.priority) for service, rules in usable_services(referral)}
-    ends = {one.id: _closes(one, windows[one.service_id], until) for one in found}
+    notice = {one.service_id: one.notice_days for one in wish.services}
+    ends = {one.id: _closes(one, notice[one.service_id], until) for one in found}
     while seen and (way := _way(work, referral, seen, spare)) is not None:
         first = way.moves[0][1]
-        if _keep(work, referral, way, ends[first]):
-            chosen = _beside(work, referral, seen, spare, first, policy.alternatives)
+        if _keep(work, referral, way, ends[first], known.holds(HoldKind.OFFER)):
+            chosen = _beside(work, referral, seen, spare, first, rule)
             _write(work, referral, chosen, list(seen.values()), ends, kept)
             return open_offers(work, referral)
         del seen[first]  # somebody was quicker: the next best
     return []
+
+
+def _look(work: Work, wish: Wish, most: int) -> list[Found]:
+    """The soonest free slots of each service; where others are pencilled for all of these, those nobody is, too."""
+    found = candidates.find(work, wish, per_service=most)
+    if any(one.spare > 0 for one in found):
+        return found
+    known = {one.id for one in found}
+    further = candidates.find(work, wish, per_service=most, unpencilled=True) if found else []
+    return found + [one for one in further if one.id not in known]
 
 
 def _way(work: Work, referral: Referral, seen: Mapping[int, Candidate], spare: Mapping[int, int]) -> Way | None:
@@ -131,29 +149,36 @@ def _way(work: Work, referral: Referral, seen: Mapping[int, Candidate], spare: M
     if spare[best.slot_id] > 0:
         return Way(((referral.id, best.slot_id),))
     costs = {key: (one.own_cost or 0) + (one.price if spare[key] > 0 else 0) for key, one in seen.items()}
-    return pencils.way_to(work, referral, costs, spare) or pencils.outranking(work, referral, best.slot_id)
+    way = pencils.way_to(work, referral, costs, spare)
+    if way is None:
+        # Nothing at all can be had otherwise: a target to come would be missed.
+        in_time = sorted((one for one in seen.values() if not one.late_days), key=Candidate.order)
+        way = pencils.outranking(work, referral, [one.slot_id for one in in_time])
+    return way
 
 
-def _keep(work: Work, referral: Referral, way: Way, until: datetime) -> bool:
+def _keep(work: Work, referral: Referral, way: Way, until: datetime, before: Sequence[Taken]) -> bool:
     """Hold the way's first place for the referral and move whoever it displaces; False where somebody was quicker."""
     try:
-        place = places.lock_slot(work, way.moves[0][1])
-        places.hold_place(work, referral, place, HoldKind.OFFER, until)
+        place = places.lock_place(work, way.moves[0][1])
+        if place is None:
+            return False
+        hold = places.keep(work, referral, place, HoldKind.OFFER, until, before)
     except SlotNotAvailable:
         return False
     if pencils.follow(work, way):
         return True
-    places.release_holds(work, referral.id, kind=HoldKind.OFFER)
+    places.let_go(work, [hold])
     return False
 
 
 def _beside(
-    work: Work, referral: Referral, seen: Mapping[int, Candidate], spare: Mapping[int, int], first: int, most: int
+    work: Work, referral: Referral, seen: Mapping[int, Candidate], spare: Mapping[int, int], first: int, rule: Rule
 ) -> list[Candidate]:
-    """The slot kept, then up to ``most`` that differ from it and from each other and can be had too."""
+    """The slot kept, then those that differ from it and from each other and can be had too."""
     rest = {key: one for key, one in seen.items() if key != first}
     while True:
-        chosen = choose(rest.values(), most, first=seen[first])
+        chosen = choose(rest.values(), rule, first=seen[first])
         barred = [
             one.slot_id
             for one in chosen[1:]
@@ -165,70 +190,64 @@ def _beside(
             del rest[slot_id]
 
 
-def _closes(slot: Found, window: Window | None, until: datetime) -> datetime:
+def _closes(slot: Found, notice_days: int, until: datetime) -> datetime:
     """When an offer made now ends: at the latest when the slot starts, or its booking window closes behind it."""
-    first_day_too_late = slot.local_date - timedelta(days=(window.first_day if window else 0) - 1)
+    first_day_too_late = slot.local_date - timedelta(days=notice_days - 1)
     return min(until, slot.starts_at, datetime.combine(first_day_too_late, time(), HOME_ZONE))
 
 
-_STANDING = select(Offer.id, Offer.rank, Offer.guaranteed, Offer.slot_id).where(
-    Offer.referral_id == bindparam("referral_id"), Offer.state == OfferState.OPEN
-)
-
-
-def _close_all_but_freed(work: Work, referral: Referral) -> set[int]:
+def _close_all_but_freed(work: Work, known: SoFar) -> set[int]:
     """Ranks of the open offers that stay."""
-    standing = work.session.execute(_STANDING, {"referral_id": referral.id}).all()
-    if not standing:
-        return set()
-    query = select(Booking.slot_id).where(
-        Booking.referral_id == referral.id, Booking.state == BookingState.HELD, Booking.hold_kind == HoldKind.FREED,
-        Booking.held_until > work.now,
-    )  # fmt: skip
-    freed = set(work.session.scalars(query))
-    over = [row.id for row in standing if row.guaranteed or row.slot_id not in freed]
-    if over:
-        work.session.execute(
-            update(Offer)
-            .where(Offer.id.in_(over))
-            .values(state=OfferState.SUPERSEDED)
-            .execution_options(synchronize_session="fetch")
-        )
-    return {row.rank for row in standing if row.id not in over}
+    freed = {one.slot_id for one in known.holds(HoldKind.FREED) if one.lives(work.now)}
+    over = [one.id for one in known.open() if one.guaranteed or one.slot_id not in freed]
+    close(work, over, OfferState.SUPERSEDED)
+    return {one.rank for one in known.open() if one.id not in over}
 
 
-def add_offer(work: Work, referral: Referral, slot: Slot, until: datetime) -> Offer:
-    """One more offer, of a slot held for the locked referral (loaded with detail): the guaranteed one if it has none.
+_CLOSE = update(Offer).where(Offer.id.in_(bindparam("keys", expanding=True))).values(state=bindparam("ends"))
+
+
+def close(work: Work, keys: Sequence[int], ends: OfferState) -> None:
+    """End these offers so."""
+    if keys:
+        work.rows(_CLOSE, {"keys": keys, "ends": ends})
+        forget(work.session, Offer, keys, "state")
+
+
+def add_offer(work: Work, referral: Referral, found: Fit, until: datetime) -> int:
+    """One more offer, of a slot held for the locked referral: the guaranteed one if it has none. Returns its key.
 
     An older guaranteed offer whose time is not kept any more makes room.
     """
-    standing = {offer.rank for offer in open_offers(work, referral) if offer.guaranteed or offer.rank > 1}
-    guaranteed = 1 not in standing
-    if guaranteed:
-        work.session.execute(
-            update(Offer)
-            .where(Offer.referral_id == referral.id, Offer.state == OfferState.OPEN, Offer.rank == 1)
-            .values(state=OfferState.SUPERSEDED)
-            .execution_options(synchronize_session="fetch")
-        )
-    taken = set(
-        work.session.scalars(select(Offer.rank).where(Offer.referral_id == referral.id, Offer.state == OfferState.OPEN))
-    )
-    rank = next(rank for rank in range(1, MOST_RANKS + 1) if rank not in taken and (rank > 1 or guaranteed))
-    candidate = _candidates([candidates.of_slot(slot, referral.patient)], referral, Prices(), work.today)[slot.id]
+    slot, known = found.slot, so_far(work, referral) if found.known is None else found.known
+    first = next((one for one in known.open() if one.rank == 1), None)
+    guaranteed = first is None or not any(one.rank == 1 and one.guaranteed for one in open_offers(work, referral))
+    taken = {one.rank for one in known.open() if one.rank > 1}
+    if guaranteed and first is not None:
+        close(work, [first.id], OfferState.SUPERSEDED)
+    rank = next(rank for rank in range(1 if guaranteed else 2, MOST_RANKS + 1) if rank not in taken)
+    candidate = _candidates([slot], referral, Prices(), work.today)[slot.id]
     said = words(candidate, guaranteed=True, nearest_km=None, earliest=date.min, due=referral.due_date, day=work.today)
-    made = Offer(
-        referral_id=referral.id, slot_id=slot.id, rank=rank, guaranteed=guaranteed, state=OfferState.OPEN,
-        reasons={"words": said}, created_at=work.now, expires_at=until,
-    )  # fmt: skip
-    work.session.add(made)
-    work.session.flush()
-    return made
+    made = {
+        "referral_id": referral.id, "slot_id": slot.id, "rank": rank, "guaranteed": guaranteed,
+        "state": OfferState.OPEN, "reasons": {"words": said}, "regret": 0, "created_at": work.now, "expires_at": until,
+    }  # fmt: skip
+    return int(work.rows(_MAKE, [made]).scalar_one())
 
 
-def suits(work: Work, referral: Referral, slot: Slot) -> bool:
-    """Whether the slot is free and one that the referral (loaded with detail) could be offered now."""
-    return bool(candidates.among(work, wish_of(referral, work.today), (slot.id,)))
+class Fit(NamedTuple):
+    """A slot that suits a referral, and what the referral was offered until now."""
+
+    slot: Found
+    known: SoFar | None
+
+
+def fits(work: Work, referral: Referral, slot_id: int) -> Fit | None:
+    """The slot as one that the referral (loaded with its patient) could be offered now; None where it does not suit or
+    is not free."""
+    wish = wish_of(work, referral)
+    found = candidates.among(work, wish, (slot_id,))
+    return Fit(found[0], wish.so_far) if found else None
 
 
 def _candidates(found: list[Found], referral: Referral, prices: Prices, today: date) -> dict[int, Candidate]:
@@ -272,5 +291,7 @@ def _write(
                 "expires_at": ends[candidate.slot_id], "regret": 0,
             }
         )  # fmt: skip
-    work.session.flush()
-    work.session.execute(insert(Offer), rows)
+    work.rows(_MAKE, rows)
+
+
+_MAKE = insert(Offer).returning(Offer.id)

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import joinedload
 
 from booking.domain.offer import PENCILLED
 from booking.domain.referral import CHOOSING
 from booking.domain.reseating import Moves, make_room
 from booking.domain.weights import RANK
 from booking.domain.words import BookingState, OfferState, SlotStatus
-from booking.models import Booking, Offer, Pencil, Referral, ReferralService, Slot
-from booking.services import candidates
+from booking.models import Booking, Offer, Pencil, Referral, Slot
+from booking.services import audit, candidates
 from booking.services.candidates import Found, wish_of
-from booking.services.directory import LOADED
 from booking.services.places import occupying
 from booking.services.planning.prices import Prices, last_prices
+from booking.services.so_far import forget
 from booking.services.work import Work
 
 PER_SERVICE = 8
@@ -52,6 +52,9 @@ _AT = (
         Referral.priority == "TWO_WEEK_WAIT", Referral.priority == "URGENT", Referral.due_date.desc(), Referral.id
     )
 )
+
+
+_RANKS_AT = _AT.with_only_columns(Referral.id, Referral.priority)
 
 
 def at_slot(work: Work, slot_id: int, me: int) -> list[int]:
@@ -112,7 +115,7 @@ class _Surroundings:
 
     def _losses(self, person: int) -> dict[int, int]:
         pencil, referral = self.work.session.execute(_PERSON, {"person": person}).unique().one()
-        wish = wish_of(referral, self.work.today)
+        wish = wish_of(self.work, referral)
         own = next(iter(candidates.among(self.work, wish, (pencil.slot_id,), full=True)), None)
         if own is None:
             return {}
@@ -137,10 +140,7 @@ _PERSON = (
     select(Pencil, Referral)
     .join(Referral, Referral.id == Pencil.referral_id)
     .where(Pencil.referral_id == bindparam("person"))
-    .options(
-        joinedload(Referral.patient),
-        selectinload(Referral.shortlist).joinedload(ReferralService.service).options(*LOADED),
-    )
+    .options(joinedload(Referral.patient))
     .execution_options(populate_existing=True)
 )
 
@@ -170,11 +170,17 @@ def way_to(work: Work, referral: Referral, places: Mapping[int, int], spare: Map
     return Way(moves, tuple(around.losses(person)[place] for person, place in moves[1:]))
 
 
-def outranking(work: Work, referral: Referral, slot_id: int) -> Way | None:
-    """To a place pencilled for somebody of a lower priority: the next plan would give it to the referral, too."""
-    others = work.session.execute(_AT.with_only_columns(Referral.id, Referral.priority), _names(slot_id, referral.id))
-    lesser = [row.id for row in others if RANK[row.priority] < RANK[referral.priority]]
-    return Way(((referral.id, slot_id),), outranked=lesser[0]) if lesser else None
+def outranking(work: Work, referral: Referral, slot_ids: Sequence[int]) -> Way | None:
+    """To the first of these places that is pencilled for somebody of a lower priority, who loses the pencil.
+
+    The places are those in time for the referral, which would miss its target otherwise: the caller has seen that
+    nothing else can be had.
+    """
+    for slot_id in slot_ids[:MOST_LOOKED_AT]:
+        for row in work.rows(_RANKS_AT, _names(slot_id, referral.id)).all():
+            if RANK[row.priority] < RANK[referral.priority]:
+                return Way(((referral.id, slot_id),), outranked=row.id)
+    return None
 
 
 def can_have(work: Work, referral: Referral, slot_id: int) -> bool:
@@ -193,8 +199,8 @@ def _spare(work: Work, slot_id: int, me: int) -> int:
 
 def follow(work: Work, way: Way) -> bool:
     """Move everybody on a path but the newcomer. False, and nothing moved, where somebody is at one of the places."""
-    if way.outranked is not None:
-        _erase(work, [way.outranked])
+    if way.outranked is not None and not _erase(work, way.outranked):
+        return False
     if len(way.moves) == 1:
         return True
     moved, origins = way.moves[1:], [place for _, place in way.moves]
@@ -234,7 +240,8 @@ def give_way(work: Work, referral: Referral, slot: Slot) -> bool:
         if way is None or not follow(work, way):
             if offered_so(work, referral, slot.id):
                 return False
-            _erase(work, at_slot(work, slot.id, referral.id)[:1])
+            for other in at_slot(work, slot.id, referral.id)[:1]:
+                _erase(work, other)
     return True
 
 
@@ -253,5 +260,15 @@ def is_pencilled(reasons: Mapping[str, object]) -> bool:
     return isinstance(codes, list) and PENCILLED in codes
 
 
-def _erase(work: Work, referral_ids: Iterable[int]) -> None:
-    work.session.execute(delete(Pencil).where(Pencil.referral_id.in_(list(referral_ids))))
+def _erase(work: Work, referral_id: int) -> bool:
+    """Somebody loses their pencil to another and is first in line in the next plan. False where somebody is at it."""
+    one = select(Referral.id).where(Referral.id == referral_id).with_for_update(skip_locked=True)
+    if work.rows(one).first() is None:
+        return False
+    gone = work.rows(delete(Pencil).where(Pencil.referral_id == referral_id).returning(Pencil.slot_id)).first()
+    work.rows(update(Referral).where(Referral.id == referral_id).values(first_in_line_since=work.now))
+    forget(work.session, Referral, [referral_id], "first_in_line_since")
+    audit.record(
+        work, f"referral:{referral_id}", "referral.outranked", after={"slot": gone.slot_id if gone else None}
+    )  # fmt: skip
+    return True

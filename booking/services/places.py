@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from booking.domain.errors import NotFound, SlotNotAvailable, SlotTaken
 from booking.domain.words import BookingState, HoldKind, OfferState, SlotStatus
 from booking.models import Booking, Offer, Referral, Service, Slot
 from booking.services.refusals import translated
+from booking.services.so_far import Taken, forget
 from booking.services.work import Work
 
 
@@ -94,6 +97,77 @@ def hold_place(work: Work, referral: Referral, slot: Slot, kind: HoldKind, until
     with translated():
         work.session.flush()
     return hold
+
+
+class Place(NamedTuple):
+    """What of a locked slot decides whether a place of it can be kept."""
+
+    id: int
+    service_id: int
+    status: SlotStatus
+    capacity: int
+    starts_at: datetime
+    ends_at: datetime
+    local_date: date
+
+
+_PLACE = (
+    select(Slot.id, Slot.service_id, Slot.status, Slot.capacity, Slot.starts_at, Slot.ends_at, Slot.local_date)
+    .where(Slot.id == bindparam("slot_id"))
+    .with_for_update(of=Slot)
+)
+_PLACE_IF_FREE = _PLACE.with_for_update(of=Slot, skip_locked=True)
+_ON_IT = select(Booking.id, Booking.place, Booking.state, Booking.held_until).where(
+    Booking.slot_id == bindparam("slot_id"), Booking.released_at.is_(None)
+)
+_KEEP = insert(Booking).returning(Booking.id)
+_LET_GO = (
+    update(Booking)
+    .where(Booking.id.in_(bindparam("keys", expanding=True)))
+    .values(state=BookingState.EXPIRED, released_at=bindparam("now"))
+)
+
+
+def lock_place(work: Work, slot_id: int, *, wait: bool = True) -> Place | None:
+    """The slot locked for keeping a place, as plain values; None where there is none or, unless ``wait``, somebody is
+    at it."""
+    with translated():
+        row = work.rows(_PLACE if wait else _PLACE_IF_FREE, {"slot_id": slot_id}).first()
+    return None if row is None else Place(*row)
+
+
+def keep(work: Work, referral: Referral, place: Place, kind: HoldKind, until: datetime, mine: Iterable[Taken]) -> int:
+    """Keep a place of a locked slot for a locked referral until then: :func:`hold_place` by plain statements.
+
+    ``mine``: the referral's holds of that kind so far, which are let go. Returns the key of the hold.
+    """
+    let_go(work, [one.id for one in mine])
+    over, taken = [], set()
+    for row in work.rows(_ON_IT, {"slot_id": place.id}).all():
+        if row.state is BookingState.HELD and row.held_until is not None and row.held_until <= work.now:
+            over.append(row.id)
+        else:
+            taken.add(row.place)
+    let_go(work, over)
+    if place.status is not SlotStatus.PUBLISHED or place.starts_at <= work.now:
+        raise SlotNotAvailable("This time can no longer be booked.")
+    number = next((number for number in range(1, place.capacity + 1) if number not in taken), None)
+    if number is None:
+        raise SlotTaken("Somebody else has just taken this time.")
+    made = {
+        "referral_id": referral.id, "patient_id": referral.patient_id, "slot_id": place.id, "place": number,
+        "starts_at": place.starts_at, "ends_at": place.ends_at, "state": BookingState.HELD, "hold_kind": kind,
+        "held_until": min(until, place.starts_at), "created_at": work.now,
+    }  # fmt: skip
+    with translated():
+        return int(work.rows(_KEEP, made).scalar_one())
+
+
+def let_go(work: Work, keys: Sequence[int]) -> None:
+    """End these holds."""
+    if keys:
+        work.rows(_LET_GO, {"keys": keys, "now": work.now})
+        forget(work.session, Booking, keys, "state", "released_at")
 
 
 def release_holds(work: Work, referral_id: int, *, kind: HoldKind | None = None, except_id: int | None = None) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from booking.domain.errors import Invalid, NotFound, StaleVersion
@@ -30,8 +32,24 @@ def current_version(session: Session, on: date) -> PolicyVersion | None:
 
 def current_policy(session: Session, on: date) -> BookingPolicy:
     """The newest version effective on that day; the published defaults (version 0) where there is none."""
-    row = current_version(session, on)
-    return BookingPolicy.from_document(row.body, row.version) if row else BookingPolicy()
+    session.flush()
+    row = session.connection().execute(_CURRENT, {"on": on}).first()
+    return _policy(row.body, row.version) if row else _DEFAULT
+
+
+_DEFAULT = BookingPolicy()
+_CURRENT = (
+    select(PolicyVersion.version, cast(PolicyVersion.body, Text).label("body"))
+    .where(PolicyVersion.effective_from <= bindparam("on"))
+    .order_by(PolicyVersion.effective_from.desc(), PolicyVersion.version.desc())
+    .limit(1)
+)
+
+
+@lru_cache(maxsize=16)
+def _policy(body: str, version: int) -> BookingPolicy:
+    """Of a document as it is stored: its checks run once a process."""
+    return BookingPolicy.from_document(json.loads(body), version)
 
 
 def newest_number(session: Session) -> int:

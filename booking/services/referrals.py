@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from booking.domain.errors import Forbidden, Invalid, NotFound, StaleVersion
@@ -160,7 +162,7 @@ def _named_practitioner(work: Work, identifier: str | None) -> Practitioner | No
     return found
 
 
-def sent_to(organisation_id: int | None) -> ColumnElement[bool]:
+def sent_to(organisation_id: Any) -> ColumnElement[bool]:
     """SQL: the referral was sent to a service of the provider: it is there now, or was booked there once.
 
     To be on the patient's shortlist is not enough: a provider never sees who only thought of it. But where a service
@@ -186,13 +188,35 @@ def sent_to(organisation_id: int | None) -> ColumnElement[bool]:
 def _visible(work: Work, query: Select[Referral]) -> Select[Referral]:
     """Narrow a query to the referrals the actor may see; everybody else's don't exist for them."""
     actor = work.actor
-    if actor.role is Role.PATIENT:
-        return query.where(Referral.id == actor.referral_id)
-    if actor.role in REFERRERS:
-        return query.where(Referral.practice_id == actor.organisation_id)
-    if actor.role in PROVIDERS:
-        return query.where(sent_to(actor.organisation_id))
-    raise Forbidden("Your role does not see referrals.")
+    return query.where(_seen_by(actor.role, actor.referral_id, actor.organisation_id))
+
+
+def _seen_by(role: Role, own_id: Any, organisation_id: Any) -> ColumnElement[bool]:
+    """SQL: a referral that somebody in this role may see; the keys are values or parameters."""
+    seen: ColumnElement[bool]
+    if role is Role.PATIENT:
+        seen = Referral.id == own_id
+    elif role in REFERRERS:
+        seen = Referral.practice_id == organisation_id
+    elif role in PROVIDERS:
+        seen = sent_to(organisation_id)
+    else:
+        raise Forbidden("Your role does not see referrals.")
+    return seen
+
+
+@cache
+def _lock(role: Role) -> Select[Referral]:
+    """Built once for each role: a part of every booking transaction."""
+    return (
+        select(Referral)
+        .where(
+            Referral.ubrn == bindparam("ubrn"), _seen_by(role, bindparam("own_id"), bindparam("organisation_id"))
+        )
+        .options(joinedload(Referral.patient))
+        .with_for_update(of=Referral)
+        .execution_options(populate_existing=True)
+    )  # fmt: skip
 
 
 def responsible(work: Work, referral: Referral) -> bool:
@@ -219,17 +243,21 @@ def own_referral(work: Work, ubrn: str) -> Referral:
 
 def lock_referral(work: Work, ubrn: str, *, version: int | None = None) -> Referral:
     """The referral locked for change; :class:`StaleVersion` where ``version`` is not the current one (rule 12)."""
-    query = (
-        _visible(work, select(Referral).where(Referral.ubrn == parse_ubrn(ubrn)))
-        .options(joinedload(Referral.patient))
-        .with_for_update(of=Referral)
-    )
-    found = work.session.scalars(query.execution_options(populate_existing=True)).first()
+    actor = work.actor
+    names = {"ubrn": parse_ubrn(ubrn), "organisation_id": actor.organisation_id, "own_id": actor.referral_id}
+    found = work.session.scalars(_lock(actor.role), names).first()
     if found is None:
         raise NotFound("There is no such referral, or it is not yours.")
     if version is not None and found.version != version:
         raise StaleVersion("The referral has changed since you read it. Read it again and repeat.")
     return found
+
+
+def lock_own_referral(work: Work, ubrn: str) -> Referral:
+    """:func:`lock_referral` for somebody to whom it is shown besides: staff leave an entry that they looked."""
+    referral = lock_referral(work, ubrn)
+    access_log.note(work, "referral", patient_id=referral.patient_id, referral_id=referral.id)
+    return referral
 
 
 def list_referrals(

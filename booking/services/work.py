@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.orm import Session
 
 from booking.config import Config
@@ -69,6 +72,16 @@ class Work:
     @property
     def today(self) -> date:
         return self.now.astimezone(HOME_ZONE).date()
+
+    def rows(
+        self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Run a statement for plain rows in this transaction, after what is pending; no entities are made or changed.
+
+        A third of what the session's own ``execute`` takes: for what a patient waits for.
+        """
+        self.session.flush()
+        return self.session.connection().execute(statement, values)
 
     @property
     def postgresql(self) -> bool:

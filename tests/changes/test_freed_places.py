@@ -279,7 +279,10 @@ def test_nobody_outside_snatches_it_in_between(
     for referral, slot in zip(snatchers, late, strict=True):
         # What they have is sooner, so that it is never their turn.
         referral = referrals.own_referral(as_patient(work, referral), referral.ubrn)
-        offers.add_offer(work, referral, _hold(work, referral, slot), work.now + timedelta(days=4))
+        fit = offers.fits(work, referral, slot.id)
+        assert fit is not None
+        _hold(work, referral, slot)
+        offers.add_offer(work, referral, fit, work.now + timedelta(days=4))
     work.session.commit()
     keys, config = Keys(SECRET), work.config
     over, answers = threading.Event(), []

@@ -292,3 +292,26 @@ def test_duplicates_are_refused() -> None:
             {"key": [1], "priority": [0], "waited_days": [3]}, shortlists([7]),
             slots((1, 7, 3, 9), (2, 7, 3, 9), provider=[1, 2]),
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("planner", [solve, greedy])
+def test_no_slots_at_all_or_no_referrals_are_planned_too(planner: Callable[[Problem], Plan]) -> None:
+    given = generate(5, seed=1)
+    none = np.zeros(0, np.int64)
+    for few in (replace(given, slots=given.slots.take(none)), given.only(none)):
+        plan = planner(few)
+        assert check(few, plan) == []
+        assert certify(few, plan).valid
+        assert (plan.slot_key == -1).all()
+
+
+def test_a_shard_of_whole_days_gives_the_same_plan_as_of_half_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody minds the time of day here: merged or not, the cost is the same, and both are proven on half-days."""
+    given = generate(600, seed=4, limits=False, specialties=1, services=3)
+    days = solve(given)
+    monkeypatch.setattr("optimiser.shard_solver.merged", lambda _shard: None)
+    halves = solve(given)
+    assert days.certified
+    assert halves.certified
+    assert days.objective == halves.objective
+    assert days.pairs == halves.pairs

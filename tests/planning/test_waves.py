@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
+from booking.db import Database
 from booking.domain.offer import PENCILLED
 from booking.domain.words import BookingState, Priority, SlotStatus
-from booking.models import Booking, Offer, Pencil, PlanRun, Referral, Slot
+from booking.models import AuditEntry, Booking, Offer, Pencil, PlanRun, Referral, Slot
 from booking.services import policy
 from booking.services.work import Work
 from tests import factories
@@ -123,6 +124,40 @@ class TestTheGreedyGap:
         urgent, head = somebody(work, region, 0, priority=Priority.URGENT)
         assert offered(client, urgent, head)[0]["slot_id"] == scarce.id
         assert pencilled(rows, routine) == []
+        # Who lost it is first in line: before somebody who would else be planned first.
+        assert rows(select(Referral.id).where(Referral.first_in_line_since.is_not(None))) == [routine.id]
+        assert rows(select(AuditEntry.chain).where(AuditEntry.action == "referral.outranked")) == [
+            f"referral:{routine.id}"
+        ]
+        somebody(work, region, 0, rtt_clock_start=work.today - timedelta(days=100))
+        instead = another(work, region, 0, 3)
+        flask("plan", "--wave", "1")
+        held = select(Booking.referral_id).where(Booking.slot_id == instead.id, Booking.state == BookingState.HELD)
+        assert rows(held) == [routine.id]
+
+    def test_a_greater_need_that_can_be_met_otherwise_takes_nothing_from_anybody(
+        self, client: FlaskClient, flask: Flask, work: Work, region: Region, rows: Rows
+    ) -> None:
+        scarce, _ = only(work, region, (0, 2), (1, 1))
+        somebody(work, region, 1, priority=Priority.TWO_WEEK_WAIT)
+        routine, _ = somebody(work, region, 0)
+        flask("plan", "--wave", "1")
+        free = another(work, region, 0, 30)
+        urgent, head = somebody(work, region, 0, priority=Priority.URGENT)
+        assert offered(client, urgent, head)[0]["slot_id"] == free.id
+        assert pencilled(rows, routine) == [scarce.id]
+
+    def test_a_target_that_is_missed_already_takes_nothing_from_anybody(
+        self, client: FlaskClient, flask: Flask, work: Work, region: Region, rows: Rows
+    ) -> None:
+        scarce, _ = only(work, region, (0, 2), (1, 1))
+        somebody(work, region, 1, priority=Priority.TWO_WEEK_WAIT)
+        routine, _ = somebody(work, region, 0)
+        flask("plan", "--wave", "1")
+        began = work.today - timedelta(days=60)
+        late, head = somebody(work, region, 0, priority=Priority.URGENT, rtt_clock_start=began)
+        assert offered(client, late, head) == []
+        assert pencilled(rows, routine) == [scarce.id]
 
     def test_a_chain_of_two(self, client: FlaskClient, flask: Flask, work: Work, region: Region, rows: Rows) -> None:
         """The first moves to where the second is, and the second to a free place."""
@@ -140,6 +175,38 @@ class TestTheGreedyGap:
 
 def _site(work: Work, region: Region) -> Any:
     return factories.SiteFactory(organisation_id=region.provider.id, latitude=53.55)
+
+
+@pytest.mark.parametrize("busy", ["referral", "slot", "pencil"])
+def test_a_run_waits_for_nobody_to_pencil_them(
+    flask: Flask, work: Work, region: Region, rows: Rows, database: Database, busy: str
+) -> None:
+    """Somebody's booking is under way all the time: the run is applied, and everybody else is pencilled anew."""
+    if database.is_sqlite:
+        pytest.skip("the embedded database has one writer at a time")
+    places = only(work, region, *((0, day) for day in range(2, 6)))
+    first, second, third = (somebody(work, region, 0, rtt_clock_start=_days_ago(work, n))[0] for n in (9, 8, 7))
+    flask("plan", "--wave", "1")
+    before = {one.id: pencilled(rows, one) for one in (second, third)}
+    locks = {
+        "referral": select(Referral.id).where(Referral.id == second.id),
+        "slot": select(Slot.id).where(Slot.id == before[second.id][0]),
+        "pencil": select(Pencil.referral_id).where(Pencil.referral_id == second.id),
+    }
+    work.session.execute(locks[busy].with_for_update())
+    flask("plan", "--wave", "1")
+    assert rows(select(PlanRun.state)) == ["APPLIED", "APPLIED"]
+    assert pencilled(rows, second) == (before[second.id] if busy == "pencil" else [])
+    assert pencilled(rows, third) == before[third.id]
+    assert pencilled(rows, first) == []
+    assert len(places) == 4
+    newest = rows(select(Pencil.plan_run_id).where(Pencil.referral_id == third.id))
+    work.session.rollback()
+    assert newest == [max(rows(select(PlanRun.id)))]
+
+
+def _days_ago(work: Work, days: int) -> date:
+    return work.today - timedelta(days=days)
 
 
 class TestShownInAWave:

@@ -34,7 +34,7 @@ def test_an_empty_document_is_the_defaults() -> None:
 
 def test_every_fault_is_named_at_once() -> None:
     body = {
-        "target_days": {"ROUTINE": 0, "SOON": 3, "URGENT": True}, "offer_days": 7.0, "alternatives": 11, "wave": -1,
+        "target_days": {"ROUTINE": 0, "SOON": 3, "URGENT": True}, "offer_days": 7.0, "alternatives": 11, "wave": -2,
         "freed_hold_hours": 0, "reminders_days": [7, 7, 0, "1"], "reserve": 1, "colour": "red",
         "optimiser": {"breach": [1, 2], "keep": -1, "alternatives": 3, "x": 1, "late_cap_days": True},
     }  # fmt: skip

@@ -217,8 +217,11 @@ def test_what_one_service_takes_back_leaves_what_another_keeps(lives: Life, work
     until = work.now + timedelta(days=1)
     shown = []
     for slot, kind in ((here, HoldKind.OFFER), (there, HoldKind.FREED)):
+        referral = referrals.own_referral(lives.gp, made.ubrn)
+        fit = offers.fits(work, referral, slot.id)
+        assert fit is not None
         places.hold_place(work, made, places.lock_slot(work, slot.id), kind, until)
-        shown.append(offers.add_offer(work, referrals.own_referral(lives.gp, made.ubrn), slot, until))
+        shown.append(offers.add_offer(work, referral, fit._replace(known=None), until))
     service = region.services[0]
     before = service_definitions.own_service(lives.acting(Role.SERVICE_DEFINER), service.id).definition
     service_effects.act_on(work, service, before, replace(before, windows={}))

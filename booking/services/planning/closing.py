@@ -9,16 +9,18 @@ from typing import Any, cast
 
 import numpy as np
 from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from booking.domain.words import BookingState, OfferState, PlanRunState
-from booking.models import Booking, Offer, Pencil, PlanPrice, PlanRequest, PlanRun
+from booking.models import Booking, Offer, Pencil, PlanPrice, PlanRequest, PlanRun, Referral, Slot
 from booking.services import audit
 from booking.services.bulk import insert as insert_many
 from booking.services.planning.lock import still_ours
 from booking.services.planning.prices import pack
-from booking.services.planning.sql import table, whole
+from booking.services.planning.sql import CHUNK, among, batched, table, whole
 from booking.services.work import Work
 from optimiser import Plan, Problem
+from optimiser.arrays import I64
 from optimiser.choice import choice
 
 AUDITED = (
@@ -87,16 +89,34 @@ def offered_choice(work: Work, run_id: int, problem: Problem) -> dict[str, float
 
 
 def pencil(work: Work, run_id: int, plan: Plan) -> None:
-    """Note where the plan would put those it has not asked; what earlier plans pencilled is over."""
-    work.session.execute(delete(Pencil))
+    """Note where the plan would put those it has not asked; what earlier plans pencilled is over.
+
+    Whoever is being changed at this moment, or whose slot is, is left out (or as the plan before had it): a pencil is
+    not worth waiting for, and a run that has written its offers must not fail for it.
+    """
+    session = work.session
+    unlocked = select(Pencil.referral_id).with_for_update(skip_locked=True)
+    session.execute(delete(Pencil).where(Pencil.referral_id.in_(unlocked)).execution_options(synchronize_session=False))
     query = select(Booking.referral_id.label("referral")).where(
         Booking.state.in_((BookingState.HELD, BookingState.BOOKED))
     )
-    served = whole(table(work.session, query)["referral"])
+    left = table(session, select(Pencil.referral_id.label("referral")))
+    served = whole(np.concatenate((table(session, query)["referral"], left["referral"])))
     at = np.flatnonzero((plan.slot_key >= 0) & ~np.isin(plan.referral_key, served))
+    at = at[np.isin(plan.referral_key[at], _shared(session, Referral.id, plan.referral_key[at]))]
+    at = at[np.isin(plan.slot_key[at], _shared(session, Slot.id, plan.slot_key[at]))]
     rows = zip(plan.referral_key[at].tolist(), plan.slot_key[at].tolist(), repeat(run_id), repeat(0))
     columns = ("referral_id", "slot_id", "plan_run_id", "lost")
     insert_many(work.session.connection(), cast(Table, Pencil.__table__), columns, rows)
+
+
+def _shared(session: Session, key: InstrumentedAttribute[int], wanted: I64) -> I64:
+    """Of these keys those that nobody is changing, locked as pointing at them would: so that it waits for nobody."""
+    found: list[int] = []
+    for keys in batched(np.unique(wanted).tolist(), CHUNK):
+        query = select(key).where(among(session, key, keys)).order_by(key)
+        found += session.scalars(query.with_for_update(read=True, key_share=True, skip_locked=True))
+    return np.array(found, np.int64)
 
 
 def packed_prices(problem: Problem, plan: Plan) -> list[tuple[int, bytes]]:

@@ -5,8 +5,6 @@ All of it goes into the run's summary, so all of it is bounded in size.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Any
 
@@ -18,33 +16,34 @@ from optimiser import Plan, Problem
 from optimiser.arrays import I64
 from optimiser.fairness import PLAN, RIVAL, Groups, fairness, slots_of
 from optimiser.measure import compare as measured
-from optimiser.rivals import open_fcfs, priority_longest_wait, ring_fenced_fcfs
-from optimiser.solve import each
+from optimiser.rivals import every
 from optimiser.worth import SESSION_PLACES, Worth, worth
 
-RIVALS: dict[str, Callable[[Problem], I64]] = {"open_fcfs": open_fcfs, "ring_fenced_fcfs": ring_fenced_fcfs}
-FAIR_AGAINST: dict[str, Callable[[Problem], I64]] = {
-    RIVAL: ring_fenced_fcfs, "priority_longest_wait": priority_longest_wait,
-}  # fmt: skip
+RIVALS = ("open_fcfs", "ring_fenced_fcfs")
+FAIR_AGAINST = (RIVAL, "priority_longest_wait")
 WEEKS_A_SERVICE, MOST_SESSIONS = 4, 2_000
 """Of the sessions a plan would welcome, so many weeks of a service are kept, and so many rows in all."""
 
 
-def compare(problem: Problem, plan: Plan, executor: Executor | None) -> dict[str, Any]:
-    """Figures by method (plan, open_fcfs, ring_fenced_fcfs) and priority; rivals run side by side."""
-    return _compared(problem, plan, _seats(problem, RIVALS, executor))
+def compare(problem: Problem, plan: Plan) -> dict[str, Any]:
+    """Figures by method (plan, open_fcfs, ring_fenced_fcfs) and priority."""
+    return _compared(problem, plan, _of(every(problem), RIVALS))
 
 
-def report(database: Database, problem: Problem, plan: Plan, executor: Executor | None) -> dict[str, Any]:
+def report(database: Database, problem: Problem, plan: Plan) -> dict[str, Any]:
     """``comparison``, ``fairness`` and ``next_session`` of a run, ready for its summary."""
-    seats = _seats(problem, {**RIVALS, **FAIR_AGAINST}, executor)
+    seats = every(problem)
     with database.unit_of_work(write=False) as session:
         groups = read_groups(session, problem.canonical().referrals.key)
     return {
-        "comparison": _compared(problem, plan, {name: seats[name] for name in RIVALS}),
-        "fairness": _fair(problem, plan, {name: seats[name] for name in FAIR_AGAINST}, groups),
+        "comparison": _compared(problem, plan, _of(seats, RIVALS)),
+        "fairness": _fair(problem, plan, _of(seats, FAIR_AGAINST), groups),
         "next_session": next_session(problem, plan),
     }
+
+
+def _of(seats: dict[str, I64], names: tuple[str, ...]) -> dict[str, I64]:
+    return {name: seats[name] for name in names}
 
 
 def _compared(problem: Problem, plan: Plan, seats: dict[str, I64]) -> dict[str, Any]:
@@ -54,16 +53,6 @@ def _compared(problem: Problem, plan: Plan, seats: dict[str, I64]) -> dict[str, 
 
 def _fair(problem: Problem, plan: Plan, seats: dict[str, I64], groups: Groups) -> dict[str, Any]:
     return fairness(problem, {PLAN: slots_of(problem, plan), **seats}, groups).to_dict()
-
-
-def _seats(problem: Problem, rivals: dict[str, Callable[[Problem], I64]], executor: Executor | None) -> dict[str, I64]:
-    names = list(rivals)
-    found = dict(each(_run, [(rivals[name], problem) for name in names], executor))
-    return {name: found[at] for at, name in enumerate(names)}
-
-
-def _run(rival: Callable[[Problem], I64], problem: Problem) -> I64:
-    return rival(problem)
 
 
 def next_session(problem: Problem, plan: Plan, *, places: int = SESSION_PLACES) -> dict[str, Any] | None:

@@ -75,17 +75,19 @@ def last_prices(session: Session, service_ids: Iterable[int]) -> Prices:
 
     What a run says never changes, so a process unpacks a service's prices once for each run.
     """
-    run = session.execute(_NEWEST).first()
+    session.flush()
+    connection = session.connection()
+    run = connection.execute(_NEWEST).first()
     if run is None:
         return Prices()
-    pool = session.connection().engine.pool
+    pool = connection.engine.pool
     known = _known.get(pool)
     if known is None or known.run != (run.id, run.finished_at) or len(known.table) > _MOST_SERVICES:
         known = _known[pool] = _remember(session, run.id, run.finished_at)
     wanted = set(service_ids)
     missing = sorted(wanted - known.table.keys())
     if missing:
-        rows = session.execute(_TABLES, {"run_id": run.id, "services": missing})
+        rows = connection.execute(_TABLES, {"run_id": run.id, "services": missing})
         read = {row.service_id: row.prices for row in rows}
         known.table.update({one: _table(read[one]) if one in read else {} for one in missing})
     table = known.table

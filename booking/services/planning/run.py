@@ -150,7 +150,7 @@ class Planner:
             if options.compare and not requests:
                 with _timed(stages, "compare"):
                     self.tell("comparing", 0, 1, "with first come, first served")
-                    figures = report(self.database, problem, plan, pool)
+                    figures = report(self.database, problem, plan)
         return _Made(reading, plan, valid, trouble, figures, stages)
 
     def sound_plan(self, problem: Problem, pool: Executor | None) -> tuple[Plan, str | None]:
