@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import pickle
 import resource
+import signal
 import sys
 import tempfile
 import time
@@ -83,6 +84,7 @@ def main() -> None:
         "data": "standard scenario 1" if chosen.data else "generated", "commissioners": chosen.commissioner,
         "function": chosen.function, "sizes": [],
     }  # fmt: skip
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no solver outlives this process
     fine = True
     for size in sizes:
         shard = largest_shard(problem(chosen, size))
@@ -216,7 +218,8 @@ def text(made: dict[str, Any]) -> str:
     ours = made["solvers"][0]["seconds"]
     lines = [
         "", f"{made['referrals']:,} referrals, {made['places']:,} places, {made['pairs']:,} pairs", "",
-        f"| {'solver':20} | {'seconds':>9} | {'of CPU':>9} | {'times ours':>10} | {'model':>7} | {'peak MB':>8} | {'objective':>20} |",
+        f"| {'solver':20} | {'seconds':>9} | {'of CPU':>9} | {'times ours':>10} | {'model':>7} | {'peak MB':>8} "
+        f"| {'objective':>20} |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]  # fmt: skip
     for one in made["solvers"]:

@@ -49,9 +49,9 @@ def at_home(data: Data, made: England, seed: int) -> England:
 
 @kernel
 def _own_lists(
-    order: Array, far: Array, practice: I64, function: I64, service: I64, latitude: F64, longitude: F64, site_latitude: F64,
-    site_longitude: F64, radius: float, limit: float, least: int, farthest: float, listed: Array, km: Array,
-    size: I64,
+    order: Array, far: Array, practice: I64, function: I64, service: I64, latitude: F64, longitude: F64,
+    site_latitude: F64, site_longitude: F64, radius: float, limit: float, least: int, farthest: float, listed: Array,
+    km: Array, size: I64,
 ) -> None:  # fmt: skip
     """Fill each person's shortlist, nearest first; coordinates in radians.
 

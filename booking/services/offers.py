@@ -204,7 +204,11 @@ def _close_all_but_freed(work: Work, known: SoFar) -> set[int]:
     return {one.rank for one in known.open() if one.id not in over}
 
 
-_CLOSE = update(Offer).where(Offer.id.in_(bindparam("keys", expanding=True))).values(state=bindparam("ends"))
+_CLOSE = (
+    update(Offer)
+    .where(Offer.id.in_(bindparam("keys", expanding=True)), Offer.state == OfferState.OPEN)
+    .values(state=bindparam("ends"))
+)
 
 
 def close(work: Work, keys: Sequence[int], ends: OfferState) -> None:

@@ -123,7 +123,7 @@ _ON_IT = select(Booking.id, Booking.place, Booking.state, Booking.held_until).wh
 _KEEP = insert(Booking).returning(Booking.id)
 _LET_GO = (
     update(Booking)
-    .where(Booking.id.in_(bindparam("keys", expanding=True)))
+    .where(Booking.id.in_(bindparam("keys", expanding=True)), Booking.state == BookingState.HELD)
     .values(state=BookingState.EXPIRED, released_at=bindparam("now"))
 )
 
