@@ -6,8 +6,8 @@ python -m benchmarks.solvers --data DIR --commissioner 01N --function 330 [--siz
 Every solver gets the same pairs and costs, in a process of its own; one that takes longer than ``--seconds`` is ended.
 Ours is timed from its compact input to its checked proof (finding the pairs included), with its kernels compiled
 before; the others from a finished model to their answer, which building the model is not part of. Every answer is
-checked against the pairs, and its cost added up in whole numbers. Different objectives are an error. Peak memory is that
-of the whole process, interpreter and input included.
+checked against the pairs, and its cost added up in whole numbers. Different objectives are an error. Peak memory is
+that of the whole process, interpreter and input included.
 """
 
 from __future__ import annotations

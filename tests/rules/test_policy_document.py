@@ -112,7 +112,7 @@ def test_weights_too_large_for_the_planner_together_are_refused() -> None:
 
 
 def test_a_difference_is_said_in_words() -> None:
-    before = BookingPolicy.from_document({"wave": 200, "optimiser": {"keep": 30_000}}, 1)
+    before = BookingPolicy.from_document({"wave": 200, "optimiser": {"keep": 100_000}}, 1)
     body = {
         "target_days": {"URGENT": 28}, "reminders_days": [14, 7, 1], "reserve": False, "freed_hold_hours": 12,
         "optimiser": {"travel_km": 1500, "breach": [500_000, 10**9, 10**10]},
