@@ -19,16 +19,22 @@ from optimiser.jit import kernel
 MEAN_KM, FARTHEST_KM = 1.5, 10.0
 
 
-def at_home(data: Data, made: England, seed: int) -> England:
-    """The scenario with a home, and so a shortlist, for each person; the rules of the shortlist are the same."""
+def homes(data: Data, made: England, seed: int) -> tuple[F64, F64]:
+    """Latitude and longitude (degrees) of each person's home."""
     rng = np.random.default_rng([seed, 3])
     n = len(made)
     km = np.minimum(rng.exponential(MEAN_KM, n), FARTHEST_KM)
     angle = rng.random(n) * 2 * np.pi
-    practices, sites = data.practices, data.sites
-    latitude = practices.latitude[made.practice] + np.degrees(km / EARTH_RADIUS_KM) * np.cos(angle)
-    shrink = np.cos(np.radians(practices.latitude[made.practice]))
-    longitude = practices.longitude[made.practice] + np.degrees(km / EARTH_RADIUS_KM) * np.sin(angle) / shrink
+    latitude = data.practices.latitude[made.practice]
+    away = np.degrees(km / EARTH_RADIUS_KM)
+    longitude = data.practices.longitude[made.practice] + away * np.sin(angle) / np.cos(np.radians(latitude))
+    return latitude + away * np.cos(angle), longitude
+
+
+def at_home(data: Data, made: England, seed: int) -> England:
+    """The scenario with a home, and so a shortlist, for each person; the rules of the shortlist are the same."""
+    n, practices, sites = len(made), data.practices, data.sites
+    latitude, longitude = homes(data, made, seed)
     far = haversine(
         practices.latitude[:, None], practices.longitude[:, None], sites.latitude[None, :], sites.longitude[None, :]
     )

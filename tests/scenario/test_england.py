@@ -20,6 +20,7 @@ from booking.edge.flask_app import BookingApp
 from booking.models import Booking, Offer, Patient, Referral, Slot
 from booking.scenario import england
 from booking.scenario.data import BANDS, Data, DataError, load
+from booking.scenario.homes import FARTHEST_KM, at_home, homes
 from booking.scenario.loader import nhs_numbers
 from tests.factories import Region
 
@@ -144,6 +145,29 @@ def test_the_problem_is_in_order_and_has_the_same_shortlists(data: Data) -> None
         mine = slice(lists.indptr[row], lists.indptr[row + 1])
         expected = sorted(zip((lists.service[mine] + 1).tolist(), lists.km[mine].astype(np.float32), strict=True))
         assert list(zip(listed.service[mine].tolist(), listed.distance_km[mine], strict=True)) == expected
+
+
+def test_at_home_a_shortlist_is_what_sorting_by_the_way_from_home_gives(data: Data) -> None:
+    made = england.build(data)
+    own = at_home(data, made, 7)
+    latitude, longitude = homes(data, made, 7)
+    assert (
+        england.haversine(
+            latitude, longitude, data.practices.latitude[made.practice], data.practices.longitude[made.practice]
+        ).max()
+        <= FARTHEST_KM + 0.05
+    )
+    lists = own.lists.of(own.list_of)
+    sites = data.sites
+    for person in range(0, len(made), 7):
+        service = np.flatnonzero(made.service_function == made.function[person])
+        site = made.service_site[service]
+        km = england.haversine(latitude[person], longitude[person], sites.latitude[site], sites.longitude[site])
+        order = np.argsort(km, kind="stable")[: england.SHORTLIST]
+        kept = order[(km[order] <= england.SHORTLIST_KM) | (np.arange(len(order)) < england.SHORTLIST_LEAST)]
+        mine = slice(int(lists.indptr[person]), int(lists.indptr[person + 1]))
+        assert lists.service[mine].tolist() == service[kept].tolist()
+        assert lists.km[mine] == pytest.approx(km[kept], rel=1e-4)
 
 
 def test_a_commissioner_without_practices_borrows_the_nearest(data: Data) -> None:
