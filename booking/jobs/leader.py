@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from abc import ABC, abstractmethod
+from contextlib import suppress
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -59,7 +60,10 @@ class PostgresqlLeadership(Leadership):
     def release(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # The session's end is what frees the lock: the connection must not go back to the pool.
+            # Freed in words, since a session's end is seen by the server only a moment later; and the connection
+            # does not go back to the pool, so that a lock that could not be freed goes with it.
+            with suppress(DBAPIError):
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
             connection.invalidate()
             connection.close()
 

@@ -106,13 +106,16 @@ def test_a_plan_under_way_is_ended_with_the_scheduler(monkeypatch: pytest.Monkey
 def test_only_one_leads_and_the_other_takes_over(database: Database) -> None:
     other_database = Database(database.url)
     one, other = leadership(database), leadership(other_database)
-    assert one.take()
-    assert not other.take()
-    assert one.still_held()
-    one.release()
-    assert other.take()
-    other.release()
-    other_database.dispose()
+    try:
+        for leader, follower in [(one, other), (other, one)] * 10:
+            assert leader.take()
+            assert not follower.take()
+            assert leader.still_held()
+            leader.release()
+    finally:
+        one.release()
+        other.release()
+        other_database.dispose()
 
 
 class SchedulerProcess:
