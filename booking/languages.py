@@ -29,15 +29,17 @@ def _(text: str) -> str:
     return text
 
 
-def catalogue_path(language: Language) -> Path:
-    return TRANSLATIONS / language / "LC_MESSAGES" / "messages.po"
+def catalogue_path(language: Language, domain: str = "messages") -> Path:
+    """``messages`` are letters and e-mails, ``pages`` what the browser shows."""
+    return TRANSLATIONS / language / "LC_MESSAGES" / f"{domain}.po"
 
 
 @cache
-def _catalogue(language: Language) -> gettext.NullTranslations:
+def catalogue(language: Language, domain: str = "messages") -> gettext.NullTranslations:
+    """The language's texts; what it has no text for is said in English."""
     if language is Language.ENGLISH:
         return gettext.NullTranslations()  # the texts in the code are the English ones
-    with catalogue_path(language).open("rb") as file:
+    with catalogue_path(language, domain).open("rb") as file:
         read = read_po(file, locale=language)
     compiled = io.BytesIO()
     write_mo(compiled, read)
@@ -47,7 +49,7 @@ def _catalogue(language: Language) -> gettext.NullTranslations:
 
 def say(language: Language, text: str, **values: str) -> str:
     """A marked text in the language, its ``{places}`` filled. The English where the catalogue has none."""
-    return _catalogue(language).gettext(text).format(**values)
+    return catalogue(language).gettext(text).format(**values)
 
 
 def day(on: date, language: Language) -> str:

@@ -71,6 +71,7 @@ class BookingApp(Flask):
             self._record_looks()
             return response
         finally:
+            g.over = True  # what is rendered from here on, an error's page, has no transaction to read in
             self._touch()
 
     def _unit_of_work(self, policy: RoutePolicy, write: bool) -> Response:

@@ -200,6 +200,17 @@ def actor_for(session: Session, keys: Keys, token: str, now: datetime) -> Actor 
     )
 
 
+def owner_of(session: Session, keys: Keys, token: str) -> str | None:
+    """Whose session the token began, though it may have ended since: an account's or a referral's name for it."""
+    row = session.execute(_SESSION, {"token_hash": keys.hash("session", token)}).first()
+    if row is None:
+        return None
+    found: AuthSession = row[0]
+    if found.referral_id is not None:
+        return f"referral:{found.referral_id}"
+    return f"account:{row.account_id}" if row.account_id is not None else None
+
+
 SEEN_EVERY = timedelta(minutes=1)
 
 

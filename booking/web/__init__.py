@@ -1,18 +1,22 @@
-"""Pages: server-rendered, plain HTML that works without JavaScript. One file of views for each kind of visitor."""
+"""Pages: server-rendered, plain HTML that works without JavaScript. One package of views for each kind of visitor."""
 
 from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
 
 from booking.edge.flask_app import BookingApp
 
 
 def register(app: BookingApp) -> None:
-    from booking.web import assets, commissioner, context, front, oidc, patient, provider, referrer, sign_in, staff
+    from booking.web import assets, context, kept, oidc
     from booking.web.base import blp
 
+    # Importing a module hangs its views on the blueprint.
+    for found in pkgutil.walk_packages(__path__, f"{__name__}."):
+        import_module(found.name)
     context.register(app)
     assets.register(app)
     oidc.register(app)
-    # Importing a module hangs its views on the blueprint.
-    if not all((front, sign_in, oidc, patient, staff, referrer, provider, commissioner)):
-        raise RuntimeError("a room of the house is missing")
+    kept.register(app)
     app.register_blueprint(blp)

@@ -9,17 +9,37 @@ from flask import g
 from jinja2 import ChainableUndefined, ChoiceLoader, PackageLoader
 
 from booking.domain.ids import show_access_code, show_ubrn
-from booking.domain.words import COMMISSIONERS, PROVIDERS, REFERRERS, Role
-from booking.edge.flask_app import BookingApp
+from booking.domain.words import Role
+from booking.edge.flask_app import BookingApp, current_app
+from booking.services import accounts
 from booking.services.work import HOME_ZONE, Actor, Work
-from booking.web import say
+from booking.web import say, spoken
 
-NAV = {
-    **dict.fromkeys(REFERRERS, (("web.referrals", "Referrals"), ("web.refer", "Refer a patient"))),
-    **dict.fromkeys(PROVIDERS, (("web.clinic", "Clinic list"),)),
-    **dict.fromkeys(COMMISSIONERS, (("web.plan", "The plan"),)),
-    Role.PATIENT: (("web.choices", "Your choices"),),
+Links = tuple[tuple[str, str], ...]
+REFERRING: Links = (
+    ("web.referrals", "Referrals"), ("web.refer", "Refer a patient"), ("web.find_services", "Find services"),
+    ("web.advice_list", "Advice"),
+)  # fmt: skip
+PROVIDING: Links = (
+    ("web.desk", "Worklists"), ("web.clinic", "Calendar"), ("web.publish", "Publish times"),
+    ("web.advice_list", "Advice"),
+)  # fmt: skip
+COMMISSIONING: Links = (
+    ("web.overview", "Overview"), ("web.plan", "The plan"), ("web.reports", "Reports"), ("web.policy", "Policy"),
+    ("web.rules", "Local rules"),
+)  # fmt: skip
+ADMIN: Links = (("web.admin", "Administration"),)
+NAV: dict[Role, Links] = {
+    Role.REFERRING_CLINICIAN: REFERRING,
+    Role.REFERRING_ADMIN: (*REFERRING, *ADMIN),
+    Role.PROVIDER_CLINICIAN: PROVIDING,
+    Role.PROVIDER_ADMIN: (*PROVIDING, *ADMIN),
+    Role.SERVICE_DEFINER: (("web.defined_services", "Services"), *PROVIDING[1:3]),
+    Role.COMMISSIONER: (*COMMISSIONING, *ADMIN),
+    Role.INFORMATION_ANALYST: (*COMMISSIONING[:3], *ADMIN),
+    Role.PATIENT: (("web.choices", "Your choices"), ("web.me", "About you")),
 }
+"""What stands at the top of every page, by role. Links lead to pages that role may open: a test follows each."""
 
 
 def escapes(name: str | None) -> bool:
@@ -39,12 +59,14 @@ def register(app: BookingApp) -> None:
         moment=moment, words=say.label, count=say.count,
     )  # fmt: skip
     app.context_processor(visitor)
+    spoken.register(app)
 
 
 def _nav(actor: Actor) -> tuple[tuple[str, str], ...]:
     """Patients who came by a code have one referral; who proved who they are may have several to go between."""
     more = (("web.my_referrals", "Your referrals"),) if actor.patient_id is not None else ()
-    return (*NAV.get(actor.role, ()), *more)
+    here = current_app().view_functions
+    return tuple(link for link in (*NAV.get(actor.role, ()), *more) if link[0] in here)
 
 
 def moment(instant: datetime) -> str:
@@ -57,8 +79,13 @@ def visitor() -> dict[str, Any]:
     unit: Work | None = g.get("work")
     actor = unit.actor if unit is not None else None
     known = actor is not None and actor.session_id is not None
+    staff = known and actor is not None and actor.role is not Role.PATIENT and not g.get("over")
     return {
         "visitor": actor if known else None,
+        "several_roles": staff and unit is not None and len(accounts.my_roles(unit)) > 1,
+        "language": spoken.language().value,
+        "large_print": spoken.large_print(),
+        "endpoints": current_app().view_functions,
         "nav": _nav(actor) if known and actor is not None else (),
         "today": unit.today if unit is not None else date.today(),  # noqa: DTZ011  # a year in a footer
     }

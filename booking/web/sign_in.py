@@ -13,12 +13,13 @@ from booking.domain.words import Role
 from booking.edge import guard
 from booking.edge.flask_app import COOKIE_TOKEN, work
 from booking.edge.policy import Via, allow, public
-from booking.services import offers, referrals
+from booking.services import accounts, offers, referrals
 from booking.services import sign_in as service
 from booking.services.sign_in import SignedIn
 from booking.services.work import Work
 from booking.web.base import blp, local_path, my_ubrn
 from booking.web.forms import Form
+from booking.web.kept import FIELD, go_on_page, open_form
 
 
 @blp.get("/sign-in")
@@ -38,7 +39,7 @@ def sign_in_send() -> ResponseReturnValue:
     code = form.text("access_code", "Enter your access code", most=64)
     born = form.date("date_of_birth", "your date of birth")
     if form.errors:
-        return render_template("web/sign_in.html", form=form, next=target), 422
+        return render_template("web/sign_in.html", form=form, next=target, kept=form.get(FIELD)), 422
     try:
         with guard.throttled(reference):
             signed = service.patient_sign_in(work(), reference, code, born)
@@ -47,13 +48,16 @@ def sign_in_send() -> ResponseReturnValue:
         return _refused("web/sign_in.html", form, target, refused)
     come_in(work(), signed)
     offer_times(work(), signed.token)
+    if found := open_form(work(), form.get(FIELD)):
+        return go_on_page(found)
     return redirect(target if target and not target.startswith("/staff") else url_for("web.choices"))
 
 
 def _refused(page: str, form: Form, target: str, refused: NotSignedIn | TooManyAttempts) -> ResponseReturnValue:
     # 401 would ask for a WWW-Authenticate header and a browser's own dialogue: to a form it is a refused field.
     late = isinstance(refused, TooManyAttempts)
-    response = make_response(render_template(page, form=form, next=target), 429 if late else 422)
+    filled = render_template(page, form=form, next=target, kept=form.get(FIELD))
+    response = make_response(filled, 429 if late else 422)
     if isinstance(refused, TooManyAttempts):
         response.headers["Retry-After"] = str(refused.retry_after)
     return response
@@ -66,15 +70,20 @@ def come_in(unit: Work, signed: SignedIn) -> None:
     session[COOKIE_TOKEN] = signed.token
 
 
+def signed_in(unit: Work, token: str) -> Work:
+    """The work as whoever has just come in."""
+    actor = service.actor_for(unit.session, unit.keys, token, unit.now)
+    return replace(unit, actor=replace(actor, request_id=unit.actor.request_id)) if actor is not None else unit
+
+
 def offer_times(unit: Work, token: str) -> Work | None:
     """Somebody who comes in to choose finds times ready. If that fails, the page has a button to ask again.
 
     Returns the work as that patient; None where the token is nobody's.
     """
-    actor = service.actor_for(unit.session, unit.keys, token, unit.now)
-    if actor is None or actor.role is not Role.PATIENT:
+    mine = signed_in(unit, token)
+    if mine.actor.role is not Role.PATIENT:
         return None
-    mine = replace(unit, actor=replace(actor, request_id=unit.actor.request_id))
     with contextlib.suppress(BookingError), unit.session.begin_nested():
         ubrn = my_ubrn(mine)
         referrals.lock_referral(mine, ubrn)
@@ -97,7 +106,7 @@ def staff_sign_in_send() -> ResponseReturnValue:
     if not password:
         form.fail("password", "Enter your password")
     if form.errors:
-        return render_template("web/staff_sign_in.html", form=form, next=target), 422
+        return render_template("web/staff_sign_in.html", form=form, next=target, kept=form.get(FIELD)), 422
     try:
         with guard.throttled(username):
             signed = service.staff_sign_in(work(), username, password[:200])
@@ -105,7 +114,12 @@ def staff_sign_in_send() -> ResponseReturnValue:
         form.fail("username", refused.message)
         return _refused("web/staff_sign_in.html", form, target, refused)
     come_in(work(), signed)
-    return redirect(url_for("web.staff_role", next=target or None))
+    found = open_form(work(), form.get(FIELD))
+    if found is None:
+        return redirect(url_for("web.staff_role", next=target or None))
+    if len(mine := accounts.my_roles(signed_in(work(), signed.token))) > 1:
+        return render_template("web/staff_role.html", roles=mine, current=None, next="", kept=form.get(FIELD))
+    return go_on_page(found)
 
 
 @blp.post("/sign-out")

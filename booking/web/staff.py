@@ -11,6 +11,7 @@ from booking.edge.policy import Via, allow
 from booking.models import Organisation
 from booking.services import accounts
 from booking.web.base import blp, local_path
+from booking.web.kept import FIELD, go_on_page, open_form
 
 STAFF = (*REFERRERS, *PROVIDERS, *COMMISSIONERS)
 staff_only = allow(*STAFF, via=Via.COOKIE)
@@ -46,4 +47,6 @@ def staff_role() -> ResponseReturnValue:
 @staff_only
 def staff_role_send() -> ResponseReturnValue:
     accounts.switch_role(work(), request.form.get("role", type=int))
+    if found := open_form(work(), request.form.get(FIELD)):
+        return go_on_page(found)
     return redirect(local_path(request.form.get("next")) or url_for("web.staff"))

@@ -1,5 +1,42 @@
 // Small comforts; every page works without them.
+"use strict";
+
+// Buttons that print. They are hidden where there is no script to do it.
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());
+}
+
+// A choice that applies at once, in a form that also has a button for those without script.
+for (const form of document.querySelectorAll("form[data-at-once]")) {
+  form.addEventListener("change", () => form.requestSubmit());
+}
+
+// Lists that people watch: <div id="…" data-live="20"> is fetched again every 20 seconds and swapped if it changed.
+// Not while somebody is in it with the keyboard, nor while the window is hidden. What changed is said politely.
+const living = [...document.querySelectorAll("[data-live][id]")];
+if (living.length) {
+  const said = document.createElement("p");
+  said.className = "nhsuk-u-visually-hidden";
+  said.setAttribute("role", "status");
+  document.body.append(said);
+  const seconds = Math.max(5, Math.min(...living.map((part) => Number(part.dataset.live) || 20)));
+  const look = async () => {
+    if (document.hidden) return;
+    try {
+      const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "error" });
+      if (!answer.ok) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of document.querySelectorAll("[data-live][id]")) {
+        const other = fresh.getElementById(part.id);
+        if (!other || part.contains(document.activeElement) || plain(part) === plain(other)) continue;
+        part.replaceWith(document.adoptNode(other));
+        other.classList.add("app-fresh");
+        said.textContent = other.dataset.liveSaid || "The list on this page has changed.";
+      }
+    } catch { /* no network for a moment: the next look finds what changed */ }
+  };
+  // CSRF tokens are made anew for each page: they are no change.
+  const plain = (part) => part.innerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
+  setInterval(look, seconds * 1000);
 }
