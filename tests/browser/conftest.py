@@ -137,6 +137,7 @@ def _inside(url: str, home: str, complaints: list[str]) -> None:
 
 def accessible(page: Page) -> None:
     """No violation that axe can find, and no scrolling sideways."""
+    page.wait_for_function("document.documentElement !== null && document.readyState === 'complete'")
     found = Axe().run(page, options={"runOnly": STANDARDS})
     assert found.violations_count == 0, found.generate_report()
     fits(page)
@@ -144,6 +145,7 @@ def accessible(page: Page) -> None:
 
 def fits(page: Page) -> None:
     """Nothing is wider than the window (WCAG 1.4.10, reflow at 320 px)."""
+    page.wait_for_function("document.documentElement !== null && document.readyState === 'complete'")
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"{page.url} scrolls sideways by {wide} px"
 
