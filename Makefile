@@ -48,8 +48,8 @@ lock: .venv/.dev ## Resolve requirements*.in into the hash-locked requirements*.
 bench: .venv/.test ## Measure what docs/measurements.md reports
 	@$(PY) -m benchmarks
 
-pictures: .venv/.test ## Take the README's pictures from a running demo
-	@$(PY) scripts/screenshots.py
+pictures: .venv/.test ## Take the pictures of README and guides from a running demo (ROLE=patient: one role’s)
+	@$(PY) scripts/screenshots.py $(ROLE)
 
 clean: ## Remove .venv and caches (not the data in instance/)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from booking.edge import quiet
 from booking.edge.flask_app import BookingApp, request_id
+from booking.edge.squeeze import squeeze
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -53,6 +54,7 @@ def register(app: BookingApp) -> None:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         if request.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
+            squeeze(response)
             if not app.settings.testing:
                 _log(response)
         return response

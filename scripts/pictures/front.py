@@ -1,0 +1,10 @@
+"""The front page."""
+
+from __future__ import annotations
+
+from scripts.screenshots import DESKTOP, PHONE, Shots
+
+
+def take(shots: Shots) -> None:
+    shots.shoot(shots.visitor(DESKTOP), "front")
+    shots.shoot(shots.visitor(PHONE), "front-phone")
