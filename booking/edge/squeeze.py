@@ -24,7 +24,7 @@ def squeeze(response: Response) -> None:
     if response.mimetype != "text/html" or response.direct_passthrough or "Content-Encoding" in response.headers:
         return
     response.vary.add("Accept-Encoding")
-    if "gzip" not in request.accept_encodings or len(response.get_data()) < SHORTEST:
+    if not request.accept_encodings["gzip"] or len(response.get_data()) < SHORTEST:
         return
     packed = io.BytesIO()
     name = secrets.token_hex(PADDING)[: secrets.randbelow(PADDING + 1)]
