@@ -169,7 +169,8 @@ def show(console: Console, summary: dict[str, Any], *, dry_run: bool = False) ->
         )
     say(f"Not planned: {_counts(summary['left_out'])}.")
     if summary["expected_arrivals"]:
-        say(f"{summary['reserved']:,} places kept for {summary['expected_arrivals']:,} urgent arrivals expected.")
+        kept, coming = summary["reserved"], summary["expected_arrivals"]
+        say(f"{kept:,} places kept for {coming:,} urgent arrivals expected, here and in what is compared below.")
     say(_proof(summary))
     if summary["trouble"]:
         say(f"Trouble: {summary['trouble']}.")

@@ -5,6 +5,7 @@ All of it goes into the run's summary, so all of it is bounded in size.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from booking.db import Database
 from booking.services.planning.groups import read_groups
 from optimiser import Plan, Problem
-from optimiser.arrays import I64
+from optimiser.arrays import I64, find
 from optimiser.fairness import PLAN, RIVAL, Groups, fairness, slots_of
 from optimiser.measure import compare as measured
 from optimiser.rivals import every
@@ -27,12 +28,26 @@ WEEKS_A_SERVICE, MOST_SESSIONS = 4, 2_000
 
 def compare(problem: Problem, plan: Plan) -> dict[str, Any]:
     """Figures by method (plan, open_fcfs, ring_fenced_fcfs) and priority."""
-    return _compared(problem, plan, _of(every(problem), RIVALS))
+    return _compared(problem, plan, _of(every(without_reserve(problem, plan)), RIVALS))
+
+
+def without_reserve(problem: Problem, plan: Plan) -> Problem:
+    """The problem without the places that the plan keeps for arrivals forecast.
+
+    The people those are kept for are in nobody's figures, so the places must be in nobody's hands: otherwise the same
+    people would be compared on different places.
+    """
+    problem = problem.canonical()
+    kept = np.zeros(len(problem.slots), np.int64)
+    at = find(problem.slots.key, plan.priced_slot_key)
+    kept[at[at >= 0]] = plan.reserved[at >= 0]
+    capacity = (problem.slots.capacity - kept).astype(np.int32)
+    return replace(problem, slots=replace(problem.slots, capacity=capacity))
 
 
 def report(database: Database, problem: Problem, plan: Plan) -> dict[str, Any]:
     """``comparison``, ``fairness`` and ``next_session`` of a run, ready for its summary."""
-    seats = every(problem)
+    seats = every(without_reserve(problem, plan))
     with database.unit_of_work(write=False) as session:
         groups = read_groups(session, problem.canonical().referrals.key)
     return {
