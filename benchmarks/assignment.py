@@ -9,8 +9,11 @@ import numpy as np
 
 from optimiser import Policy, Problem, Referrals, Shortlists, Slots
 from optimiser.arrays import I64, indptr_of, ranges
+from optimiser.columns import merge
 from optimiser.compiling import Shard, fold, shards_of
 from optimiser.generate import AS_OF
+from optimiser.pairs import FAR, improving, pairs_of
+from optimiser.problem import Busy
 
 EPOCH_DAYS = AS_OF.toordinal() - 719_163
 HORIZON = 91
@@ -112,6 +115,38 @@ def written_out(shard: Shard) -> Instance:
     cost -= np.where(held, shard.policy.keep, 0)
     order = np.lexsort((bucket, row))
     return Instance(row[order], bucket[order], cost[order], shard.unplaced, shard.capacity)
+
+
+def one_specialty(problem: Problem) -> Problem:
+    """The same with every service of one specialty, so that one solver gets all of it; shortlists stay."""
+    refs, slots = problem.referrals, problem.slots
+    return replace(
+        problem, referrals=replace(refs, specialty=np.ones_like(refs.specialty)),
+        slots=replace(slots, specialty=np.ones_like(slots.specialty)),
+    )  # fmt: skip
+
+
+def cheapest_only(shard: Shard, most: int) -> Shard:
+    """A shard without forecast with the ``most`` cheapest pairs of each referral that are better than no slot.
+
+    Every pair is a run of one bucket whose way costs what the pair does; no limit is left to look at.
+    """
+    pairs = pairs_of(shard)
+    rows, buckets = len(shard), len(shard.capacity)
+    price = np.where(shard.capacity > 0, 0, FAR)
+    row, bucket, cost = np.empty((3, rows * most), np.int64)
+    n = improving(pairs, price, shard.unplaced, np.full(rows, -FAR), 0, most, row, bucket, cost)
+    found = merge(buckets, row[:n], bucket[:n], cost[:n])
+    nothing = np.zeros(rows, np.uint32)
+    none = np.zeros(0, np.int64)
+    return replace(
+        shard, policy=replace(shard.policy, tie_break=0), table=np.zeros((1, shard.table.shape[1]), np.int64),
+        kind=np.zeros(rows, np.int64), needs=nothing, unsuitable=nothing, practitioner=np.full(rows, -1, np.int64),
+        priorities=np.full(buckets, 7, np.uint8), busy=Busy.none(rows), keep_row=none, keep_bucket=none,
+        entry_indptr=indptr_of(np.bincount(found.row, minlength=rows)), entry_service=np.zeros(n, np.int32),
+        entry_travel=found.cost, entry_a=found.bucket.astype(np.int32), entry_b=(found.bucket + 1).astype(np.int32),
+        bucket_practitioner=np.arange(buckets),  # tells half-days apart: they may not be merged into days
+    )  # fmt: skip
 
 
 def largest_shard(problem: Problem) -> Shard:

@@ -99,7 +99,7 @@ def prepare(database: Database, people: Population, booked: int) -> list[Chosen]
             actor = Actor("patient", Role.PATIENT, referral_id=n + 1)
             booking.book(Work(session, actor, now, config, keys), people.ubrns[n], Choice(*clinic[n]))
     analyse(database)
-    database.dispose()  # its connection was switched to autocommit for that
+    database.dispose()
     return clinic
 
 

@@ -43,7 +43,11 @@ def databases(kinds: Sequence[str] = ("sqlite", "postgresql")) -> Iterator[dict[
 
 
 def analyse(database: Database) -> None:
-    """Bring the planner's statistics up to date, as a running database does by itself."""
+    """Bring the planner's statistics up to date, as a running database does by itself.
+
+    The connection goes back to the pool as it came: left in autocommit, every statement after it would be a
+    transaction of its own.
+    """
     connection = database.engine.raw_connection()
     try:
         driver = connection.driver_connection
@@ -51,7 +55,10 @@ def analyse(database: Database) -> None:
             driver.execute("ANALYZE")  # type: ignore[union-attr]
         else:
             driver.autocommit = True  # type: ignore[union-attr]
-            driver.execute("VACUUM ANALYZE")  # type: ignore[union-attr]
+            try:
+                driver.execute("VACUUM ANALYZE")  # type: ignore[union-attr]
+            finally:
+                driver.autocommit = False  # type: ignore[union-attr]
     finally:
         connection.close()
 

@@ -2,6 +2,10 @@
 
 python -m benchmarks.solvers [--sizes 1000,10000,100000] [--seconds 300] [--json FILE]
 python -m benchmarks.solvers --data DIR --commissioner 01N --function 330 [--sizes …]
+python -m benchmarks.solvers --data DIR --commissioners 10 --cheapest 40 [--sizes …]
+
+``--cheapest N`` leaves each referral its N cheapest eligible pairs, so that rivals can hold many referrals; all
+specialties are then one instance.
 
 Every solver gets the same pairs and costs, in a process of its own; one that takes longer than ``--seconds`` is ended.
 Ours is timed from its compact input to its checked proof (finding the pairs included), with its kernels compiled
@@ -28,19 +32,23 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.assignment import (
+    WEIGHTS,
     Instance,
     NotSolvedError,
     NotTriedError,
+    cheapest_only,
     first_rows,
     generated,
     largest_shard,
+    one_specialty,
     written_out,
 )
 from benchmarks.common import machine
+from benchmarks.england import nearest
 from benchmarks.frontier import _part
 from booking.scenario import england
 from booking.scenario.data import load
-from optimiser import Policy, Problem
+from optimiser import Problem
 from optimiser.arrays import I64
 from optimiser.compiling import Shard
 from optimiser.shard_solver import solve_shard
@@ -72,6 +80,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--data", type=Path, help="folder with the five CSV files: standard scenario 1 instead")
     parser.add_argument("--commissioner", action="append", default=[], metavar="CODE", help="ODS code; all if none")
+    parser.add_argument("--commissioners", type=int, metavar="N", help="those nearest to Manchester instead")
+    parser.add_argument("--cheapest", type=int, metavar="N", help="only so many pairs of each referral")
     parser.add_argument("--function", metavar="CODE", help="treatment function; the largest if left out")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
@@ -79,15 +89,17 @@ def main() -> None:
         sizes = [int(size) for size in chosen.sizes.split(",")]
     except ValueError:
         parser.error(f"--sizes: {chosen.sizes!r} is not a list of whole numbers")
+    if chosen.cheapest is not None and (chosen.data is None or chosen.cheapest < 1):
+        parser.error("--cheapest: at least 1, and with --data only")
     report: dict[str, Any] = {
         "machine": machine(), "seed": chosen.seed, "seconds": chosen.seconds,
         "data": "standard scenario 1" if chosen.data else "generated", "commissioners": chosen.commissioner,
-        "function": chosen.function, "sizes": [],
+        "nearest": chosen.commissioners, "function": chosen.function, "cheapest": chosen.cheapest, "sizes": [],
     }  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no solver outlives this process
     fine = True
     for size in sizes:
-        shard = largest_shard(problem(chosen, size))
+        shard = instance_of(chosen, size)
         made = compared(shard, chosen.only, chosen.seconds, chosen.memory)
         fine = fine and made["agree"]
         report["sizes"].append(made)
@@ -97,13 +109,21 @@ def main() -> None:
     sys.exit(0 if fine else 1)
 
 
+def instance_of(chosen: argparse.Namespace, size: int) -> Shard:
+    """The shard of one size that every solver gets."""
+    if chosen.cheapest is None:
+        return largest_shard(problem(chosen, size))
+    return cheapest_only(largest_shard(one_specialty(problem(chosen, size))), chosen.cheapest)
+
+
 def problem(chosen: argparse.Namespace, size: int) -> Problem:
     """The problem of one size, generated or of the scenario."""
     if chosen.data is None:
         return generated(size, chosen.seed)
-    data = _part(load(chosen.data).only(chosen.commissioner), [chosen.function] if chosen.function else [])
-    whole = england.problem(data, england.build(data), Policy(alternatives=0))
-    return first_rows(whole, size)
+    data = load(chosen.data)
+    codes = chosen.commissioner if chosen.commissioners is None else nearest(data)[: chosen.commissioners]
+    data = _part(data.only(codes), [chosen.function] if chosen.function else [])
+    return first_rows(england.problem(data, england.build(data), WEIGHTS), size)
 
 
 def compared(shard: Shard, only: Sequence[str], seconds: float, memory: float) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.fernet import Fernet
 
+from booking.domain.ids import CODE_ALPHABET
+
 _HASHER = PasswordHasher()
 _DUMMY = _HASHER.hash(secrets.token_urlsafe(16))
 
@@ -40,6 +42,12 @@ class Keys:
 def new_token() -> str:
     """256 bits, for sessions and system clients."""
     return secrets.token_urlsafe(32)
+
+
+def readable_password() -> str:
+    """Four groups of four letters and digits that nobody mixes up: 71 bits."""
+    groups = ("".join(secrets.choice(CODE_ALPHABET.lower()) for _ in range(4)) for _ in range(4))
+    return "-".join(groups)
 
 
 def hash_password(password: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from optimiser.arrays import I64, U8, U32, U64, Array, indptr_of, ranges
+from optimiser.columns import Columns
 from optimiser.compiling import Shard
 from optimiser.jit import kernel
 
@@ -280,6 +281,47 @@ def near(
             row_out[count], bucket_out[count] = row, buckets[at]
             cost_out[count] = pair_cost(p, row, buckets[at])
             count += 1
+    return count
+
+
+def most_pairs(pairs: Pairs) -> int:
+    """How many pairs there are at most."""
+    ranges_of_rows = int(pairs.last.sum(dtype=np.int64) - pairs.first.sum(dtype=np.int64))
+    return ranges_of_rows + int(np.diff(pairs.unit_indptr)[pairs.unit].sum()) + len(pairs.unplaced)
+
+
+def every_pair(pairs: Pairs) -> Columns:
+    """Every pair that is cheaper than staying unplaced, as columns sorted by row."""
+    row, bucket, cost = np.empty((3, most_pairs(pairs)), np.int64)
+    count = _every(pairs, row, bucket, cost)
+    return Columns(row[:count].copy(), bucket[:count].copy(), cost[:count].copy())
+
+
+@kernel
+def _every(p: Pairs, row_out: I64, bucket_out: I64, cost_out: I64) -> int:
+    """Write every pair; how many there are."""
+    count = 0
+    for row in range(len(p.unplaced)):
+        limit = p.unplaced[row]
+        if row >= p.n:
+            line = p.unit[row - p.n]
+            for at in range(p.unit_indptr[line], p.unit_indptr[line + 1]):
+                row_out[count], bucket_out[count], cost_out[count] = row, p.unit_bucket[at], p.unit_cost[at]
+                if p.unit_cost[at] < limit and p.capacity[p.unit_bucket[at]] > 0:
+                    count += 1
+            continue
+        kept = p.keep_bucket[row]
+        if kept >= 0 and p.capacity[kept] > 0:
+            row_out[count], bucket_out[count], cost_out[count] = row, kept, p.keep_cost[row]
+            count += 1
+        table = p.table[p.kind[row]]
+        for entry in range(p.indptr[row], p.indptr[row + 1]):
+            for bucket in range(p.first[entry], p.last[entry]):
+                if p.capacity[bucket] > 0 and bucket != kept and allowed(p, row, bucket):
+                    cost = table[p.day[bucket]] + p.travel[entry] + tie_of(p, row, bucket)
+                    row_out[count], bucket_out[count], cost_out[count] = row, bucket, cost
+                    if cost < limit:
+                        count += 1
     return count
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimiser.arrays import I64, Bool, indptr_of
+from optimiser.columns import Columns
 from optimiser.errors import PlanError
 from optimiser.flow import Flow, Master
 from optimiser.jit import kernel
@@ -38,17 +39,42 @@ def shortest(master: Master, flow: Flow) -> Shortest:
     cost = np.zeros(rows, np.int64)
     cost[placed] = columns.cost[used[placed]]
     full = np.bincount(at[placed], minlength=buckets) >= master.capacity
-    by_bucket = np.argsort(columns.bucket, kind="stable")
-    indptr = indptr_of(np.bincount(columns.bucket, minlength=buckets))
+    order, indptr = by_bucket(columns.bucket, buckets)
     price = np.where(full, FAR, 0)
     value, goes = master.unplaced.copy(), np.full(rows, -1, np.int64)
     leaves = np.full(buckets, -1, np.int64)
-    done = _search(
-        columns.row, columns.bucket, columns.cost, by_bucket, indptr, at, cost, full, price, value, leaves, goes
-    )
+    done = _search(columns.row, columns.bucket, columns.cost, order, indptr, at, cost, full, price, value, leaves, goes)
     if not done:
         raise PlanError("no prices: the flow is not optimal")
     return Shortest(price, value, leaves, goes)
+
+
+def reduced(master: Master, flow: Flow, price: I64) -> Master:
+    """The same at prices that almost prove the flow: what each column costs beyond what the row pays, never below 0.
+
+    ``shortest`` finds a tree in it even if the flow is not quite optimal.
+    """
+    columns = master.columns
+    placed = np.flatnonzero(flow.column >= 0)
+    pays = master.unplaced.copy()
+    pays[placed] = (columns.cost + price[columns.bucket])[flow.column[placed]]
+    cost = np.maximum(columns.cost + price[columns.bucket] - pays[columns.row], 0)
+    return Master(np.maximum(master.unplaced - pays, 0), master.capacity, Columns(columns.row, columns.bucket, cost))
+
+
+def by_bucket(bucket: I64, buckets: int) -> tuple[I64, I64]:
+    """Positions of columns by bucket, in their order, and the pointers to each bucket's."""
+    indptr = indptr_of(np.bincount(bucket, minlength=buckets))
+    order = np.empty(len(bucket), np.int64)
+    _count_out(bucket, indptr[:-1].copy(), order)
+    return order, indptr
+
+
+@kernel
+def _count_out(bucket: I64, next_at: I64, order: I64) -> None:
+    for at in range(len(bucket)):
+        order[next_at[bucket[at]]] = at
+        next_at[bucket[at]] += 1
 
 
 @kernel
@@ -60,17 +86,15 @@ def _search(
     for column in range(len(row)):
         if not full[bucket[column]] and cost[column] < value[row[column]]:
             value[row[column]], goes[row[column]] = cost[column], column
-    queue = np.empty(rows + 1, np.int64)
+    queue = np.argsort(value - paid, kind="mergesort")
     queued = np.ones(rows, np.bool_)
-    for one in range(rows):
-        queue[one] = one
-    head, tail, size, steps = 0, rows, rows, 0
+    head, size, steps = 0, rows, 0
     while size > 0:
         steps += 1
         if steps > 4000 * (rows + 1000):
             return False
         one = queue[head]
-        head = head + 1 if head < rows else 0
+        head = head + 1 if head + 1 < rows else 0
         size -= 1
         queued[one] = False
         here = at[one]
@@ -84,7 +108,11 @@ def _search(
                 value[other], goes[other] = cost[column] + price[here], column
                 if not queued[other]:
                     queued[other] = True
-                    queue[tail] = other
-                    tail = tail + 1 if tail < rows else 0
+                    first = queue[head]
+                    if size > 0 and value[other] - paid[other] < value[first] - paid[first]:
+                        head = head - 1 if head > 0 else rows - 1
+                        queue[head] = other
+                    else:
+                        queue[head + size if head + size < rows else head + size - rows] = other
                     size += 1
     return True

@@ -8,7 +8,8 @@ Four steps, each handing prices to the next:
 3. *Master.* OR-Tools solves the min-cost flow over these columns; its prices show which other pairs would improve it.
 4. *Simplex.* The tree of the master's shortest ways is pivoted to the optimum over all pairs, none of them stored.
 
-Every step leaves a plan and a bound.
+Where a referral has few pairs, all of them fit into memory and an auction (:mod:`optimiser.auction`) stands for the
+first three steps. Every step leaves a plan and a bound.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from typing import NamedTuple
 import numpy as np
 
 from optimiser.arrays import I64, U64, mix
+from optimiser.auction import auction
 from optimiser.certificate import dual_bound
 from optimiser.columns import Columns, join, pruned
 from optimiser.compiling import Shard
 from optimiser.errors import PlanError
 from optimiser.flow import Flow, Master, solve_master
 from optimiser.merging import merged
-from optimiser.pairs import FAR, Pairs, improving, near, pairs_of, row_minima, take_in_turn
-from optimiser.residual import Shortest, shortest
+from optimiser.pairs import FAR, Pairs, every_pair, improving, most_pairs, near, pairs_of, row_minima, take_in_turn
+from optimiser.residual import Shortest, reduced, shortest
 from optimiser.simplex import plant, seats, sweep
 
 SMALLEST_SAMPLE = 2000  # rows; the coarsest sample is not smaller than this
@@ -41,6 +43,8 @@ KEEP = 16  # columns of each row that survive a round
 MASTER_GAP = 100  # cost units a row: above this the master is solved once more before the simplex takes over
 MASTER_ROUNDS = 2
 LATEST_SWEEPS = 100_000
+MOST_LISTED = 10_000_000  # pairs that may be held in memory at once, at about 50 bytes each
+LISTED_A_ROW = 100  # pairs a referral at most, on average, for holding them to pay
 TELL_EVERY = 2.0  # seconds
 
 
@@ -106,6 +110,11 @@ def solve_shard(
 
 def _solve(shard: Shard, until: float | None, warm: I64 | None, report: Report | None) -> ShardPlan:
     run = _Run(shard, pairs_of(shard), until, report)
+    if most_pairs(run.pairs) <= min(MOST_LISTED, LISTED_A_ROW * run.rows):
+        run.auction(warm)
+        if not run.late():
+            run.simplex()
+        return run.finish()
     if warm is None:
         warm = _rough_prices(shard, until)
     run.start(warm, LAST if warm.any() else FIRST)
@@ -227,6 +236,17 @@ class _Run:
         reduced[flow.column[flow.column >= 0]] = -1
         fresh = Columns(out[0, :n], out[1, :n], out[2, :n])
         self.columns = join(self.buckets, pruned(columns, reduced, KEEP), fresh, self._kept())
+
+    def auction(self, price: I64 | None) -> None:
+        """A start made of every pair at once; leaves its tree."""
+        self.columns = every_pair(self.pairs)
+        self.most = len(self.columns)
+        master = Master(self.pairs.unplaced, self.pairs.capacity, self.columns)
+        flow, price = auction(master, price, self.late)
+        self._take(flow, price)
+        self._bound(price)
+        self.flow, self.ways = flow, shortest(reduced(master, flow, price), flow)
+        self._tell()
 
     def simplex(self) -> None:
         """Pivot to the optimum, or until time is up."""

@@ -41,7 +41,7 @@ class Tree(NamedTuple):
 
 
 def plant(pairs: Pairs, columns: Columns, flow: Flow, ways: Shortest) -> Tree:
-    """The tree of shortest ways of a solved master."""
+    """The tree of shortest ways of a master; prices are what the ways cost."""
     rows, buckets = len(pairs.unplaced), len(pairs.capacity)
     root, nodes = rows + buckets, rows + buckets + 1
     parent = np.full(nodes, root, np.int32)
@@ -60,7 +60,7 @@ def plant(pairs: Pairs, columns: Columns, flow: Flow, ways: Shortest) -> Tree:
     on[leaver] = 0
     parent[root] = -1
     price = np.zeros(buckets + 1, np.int64)
-    price[:buckets] = ways.price
+    price[:buckets] = np.where(ways.leaves >= 0, 0, ways.price)
     none = np.full((3, nodes), -1, np.int32)
     tree = Tree(
         parent, on, cost, np.zeros(nodes, np.int32), price, none[0], none[1], none[2], np.zeros(nodes, np.bool_),
@@ -223,7 +223,7 @@ def _unlist(tree: Tree, node: int) -> None:
 
 @kernel
 def _list_all(rows: int, buckets: int, tree: Tree) -> None:
-    """Children and depths of a new tree."""
+    """Children, depths and prices of a new tree."""
     root = rows + buckets
     for bucket in range(rows, root):
         _list(tree, bucket)
@@ -233,4 +233,23 @@ def _list_all(rows: int, buckets: int, tree: Tree) -> None:
     x = tree.child[root]
     while x >= 0:
         _shift(rows, tree, x, 0)
+        _price(rows, tree, x)
         x = tree.after[x]
+
+
+@kernel
+def _price(rows: int, tree: Tree, top: int) -> None:
+    """Prices below a node by the costs of the tree's arcs."""
+    tree.stack[0] = top
+    size = 1
+    while size > 0:
+        size -= 1
+        x = tree.stack[size]
+        above = tree.parent[x]
+        if x >= rows and above < rows:
+            tree.price[x - rows] = tree.cost[above] + tree.price[tree.parent[above] - rows] - tree.cost[x]
+        x = tree.child[x]
+        while x >= 0:
+            tree.stack[size] = x
+            size += 1
+            x = tree.after[x]

@@ -20,7 +20,7 @@ from booking.api.base import (
 from booking.domain.actions import RULES
 from booking.domain.reasons import REASONS, reasons_for
 from booking.domain.referral import Action, ReferralState
-from booking.domain.words import PROVIDERS, REFERRERS, ClockChange, ClockState, Priority, Role
+from booking.domain.words import PROVIDERS, REFERRERS, ClockChange, ClockState, Priority, Relation, Role
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.services import history, life, referrals
@@ -96,6 +96,12 @@ class ClockSchema(ma.Schema):
     changes = ma.fields.List(ma.fields.Nested(TickSchema))
 
 
+class HelperSchema(ma.Schema):
+    actor = ma.fields.String()
+    name = ma.fields.String()
+    relation = ma.fields.Enum(Relation, by_value=True)
+
+
 class HistorySchema(ma.Schema):
     ubrn = ma.fields.String()
     state = ma.fields.Enum(ReferralState, by_value=True)
@@ -104,6 +110,9 @@ class HistorySchema(ma.Schema):
     )
     events = ma.fields.List(ma.fields.Nested(EventSchema))
     clock = ma.fields.Nested(ClockSchema)
+    helpers = ma.fields.List(
+        ma.fields.Nested(HelperSchema), metadata={"description": "Of the events' actors those who acted for the patient"}
+    )
 
 
 @blp.route("/referrals/<ubrn>/actions")
@@ -134,6 +143,9 @@ def read_history(ubrn: str) -> Any:
             "stopped_on": referral.rtt_clock_stopped_on, "weeks_waited": found.weeks_waited,
             "due_date": referral.due_date, "breach_date": found.breach_date, "changes": found.ticks,
         },
+        "helpers": [
+            {"actor": actor, "name": one.name, "relation": one.relation} for actor, one in found.helpers.items()
+        ],
     }  # fmt: skip
 
 

@@ -8,13 +8,14 @@ import marshmallow as ma
 from flask import Response
 
 from booking.api.base import IDEMPOTENCY_DOC, Blueprint, StrictSchema, bounded
+from booking.api.sessions import ActingSchema
 from booking.domain.ids import show_ubrn
 from booking.domain.referral import ReferralState
 from booking.domain.words import Role
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.models import Referral
-from booking.services import identity, own_sessions
+from booking.services import acting, identity, own_sessions
 
 blp = Blueprint("me", __name__, description="Your own sessions")
 everybody = allow(*Role, via=Via.BEARER)
@@ -111,3 +112,21 @@ def choose_referral(body: dict[str, Any]) -> Any:
     """Go on with another of your referrals."""
     chosen = identity.choose_referral(work(), body["ubrn"])
     return _own(chosen, chosen.id)
+
+
+@blp.route("/me/acting", methods=["PUT"])
+@allow(Role.PATIENT, via=Via.BEARER)
+@blp.arguments(ActingSchema)
+@blp.response(200, ActingSchema)
+def begin_acting(body: dict[str, Any]) -> Any:
+    """Say who does this for the patient; from now on what this session does is recorded as theirs."""
+    return acting.begin(work(), acting.checked(body["name"], body["relation"]))
+
+
+@blp.route("/me/acting", methods=["DELETE"])
+@allow(Role.PATIENT, via=Via.BEARER)
+@blp.response(204)
+def end_acting() -> Response:
+    """Say that it is the patient again."""
+    acting.end(work())
+    return Response(status=204)

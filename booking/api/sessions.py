@@ -8,11 +8,11 @@ import marshmallow as ma
 from flask import Response
 
 from booking.api.base import Blueprint, StrictSchema, bounded, key, no_control_characters
-from booking.domain.words import Role
+from booking.domain.words import Relation, Role
 from booking.edge import guard
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow, public
-from booking.services import sign_in
+from booking.services import acting, sign_in
 
 blp = Blueprint("sessions", __name__, description="Signing in and out")
 
@@ -25,10 +25,20 @@ class StaffSignIn(StrictSchema):
     account_role_id = key(strict=True, metadata={"description": "Which of your roles; your first if left out"})
 
 
+class ActingSchema(StrictSchema):
+    """Whoever does it for the patient: a daughter, a carer, a receptionist."""
+
+    name = bounded(100, required=True)
+    relation = ma.fields.Enum(Relation, by_value=True, required=True)
+
+
 class PatientSignIn(StrictSchema):
     ubrn = bounded(20, required=True, metadata={"example": "1234 5678 9012"})
     access_code = bounded(64, required=True, metadata={"example": "CDFGH-JKMNP"})
     date_of_birth = ma.fields.Date(required=True)
+    acting = ma.fields.Nested(
+        ActingSchema, metadata={"description": "Who does this for the patient, where it is not the patient"}
+    )
 
 
 class SignedInSchema(ma.Schema):
@@ -58,7 +68,10 @@ def sign_in_staff(body: dict[str, Any]) -> Any:
 def sign_in_patient(body: dict[str, Any]) -> Any:
     """Sign in as a patient with booking reference (UBRN), access code and date of birth."""
     with guard.throttled(body["ubrn"]):
-        return sign_in.patient_sign_in(work(), body["ubrn"], body["access_code"], body["date_of_birth"])
+        signed = sign_in.patient_sign_in(work(), body["ubrn"], body["access_code"], body["date_of_birth"])
+    if who := body.get("acting"):
+        acting.begin(work(), acting.checked(who["name"], who["relation"]), session_id=signed.session_id)
+    return signed
 
 
 @blp.route("/sessions/current", methods=["DELETE"])

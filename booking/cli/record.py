@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 from flask.cli import with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from booking import migrate
 from booking.config import normalise_url
 from booking.db import Database
 from booking.edge.flask_app import BookingApp, current_app
 from booking.services import backup as backups
-from booking.services import invariants, stored_files
+from booking.services import invariants, job_notes, stored_files
 from booking.services.backup.take import fingerprint
+from booking.services.job_notes import BACKUP, Note
 from booking.storage import attachment_store
 
 
@@ -61,10 +64,15 @@ def _say(name: str, found: list[invariants.Fault]) -> int:
 def backup(file: Path) -> None:
     """Write database and attachments to FILE (.tar.gz), while everything runs. SECRET_KEY is not in it."""
     app = current_app()
+    began = app.clock()
     try:
         made = backups.take(app.database, app.settings, file)
     except backups.BackupError as error:
         raise click.ClickException(str(error)) from error
+    # After it, and only for the health page: a database of an older schema has no table for it.
+    with contextlib.suppress(DBAPIError), app.database.unit_of_work() as session:
+        took = round((app.clock() - began).total_seconds() * 1000)
+        job_notes.write(session, [Note(BACKUP, began, finished_at=app.clock(), milliseconds=took, runs=1)])
     stored = len(made.sha256) - 1
     click.echo(f"{file}: {made.kind} at {made.revision}, {stored} attachments, {file.stat().st_size:,} bytes.")
     if made.attachments != "disk":

@@ -15,7 +15,7 @@ from random import Random
 
 from sqlalchemy import select, update
 
-from booking.demo import region
+from booking.demo import desk, practice, region, tour
 from booking.demo.directory import Directory, build
 from booking.demo.people import Person, people
 from booking.demo.sign_ins import PatientSignIn, SignIns, StaffSignIn, parts
@@ -146,10 +146,14 @@ def seed(work: Work, number: int) -> SignIns:
         builder.book(made)
     for made in crowd[:3]:
         builder.cancel(made)
+    practice.fill(work, builder.directory)
+    desk.fill(work, builder.directory)
     staff = _staff(work, builder.directory)
+    first = builder.directory.practices[region.PRACTICES[0][0]]
+    to_refer = tour.register(work, first.id)
     _mark_told(work)
     work.session.flush()
-    return SignIns([_sign_in(made, about) for made, about in stories], staff)
+    return SignIns([_sign_in(made, about) for made, about in stories], staff, to_refer)
 
 
 def _crowd(builder: Builder) -> Iterator[Made]:
@@ -203,8 +207,12 @@ def _staff(work: Work, directory: Directory) -> list[StaffSignIn]:
          ((Role.REFERRING_CLINICIAN, practices["ZZP01"]),)),
         ("practice", "Hetty Lamb", "Practice administrator", "Refers for the doctors of two practices: choose one.",
          ((Role.REFERRING_ADMIN, practices["ZZP01"]), (Role.REFERRING_ADMIN, practices["ZZP02"]))),
-        ("clinic", "Barnaby Frost", "Clinic administrator", "The clinic lists of Ambervale Hospitals, week by week.",
+        ("clinic", "Barnaby Frost", "Clinic administrator", "The booking office of Ambervale Hospitals.",
          ((Role.PROVIDER_ADMIN, providers["ZZH01"]),)),
+        ("triage", "Dr Perpetua Lindqvist", "Triage clinician", "Reads referrals, one after another.",
+         ((Role.PROVIDER_CLINICIAN, providers["ZZH01"]),)),
+        ("services", "Sorrel Penhallow", "Service definer", "Describes what Ambervale Hospitals offer.",
+         ((Role.SERVICE_DEFINER, providers["ZZH01"]),)),
         ("harbour", "Dr Noor Castellane", "Clinician", "The clinic lists of the Harbour Eye and Skin Centre.",
          ((Role.PROVIDER_CLINICIAN, providers["ZZH04"]),)),
         ("commissioner", "Ione Blackwood", "Commissioner", "The latest plan, its proof, and who waits.",

@@ -44,6 +44,8 @@ class StaffSignIn:
 class SignIns:
     patients: list[PatientSignIn] = field(default_factory=list)
     staff: list[StaffSignIn] = field(default_factory=list)
+    to_refer: dict[str, str] = field(default_factory=dict)
+    """Somebody the tour's GP may refer: name, NHS number, and why."""
 
 
 def parts(born: date) -> dict[str, int]:
@@ -65,4 +67,7 @@ def read(path: Path) -> SignIns | None:
     if not path.exists():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
-    return SignIns([PatientSignIn(**one) for one in found["patients"]], [StaffSignIn(**one) for one in found["staff"]])
+    return SignIns(
+        [PatientSignIn(**one) for one in found["patients"]], [StaffSignIn(**one) for one in found["staff"]],
+        found.get("to_refer", {}),
+    )  # fmt: skip

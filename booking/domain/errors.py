@@ -54,6 +54,18 @@ class Forbidden(BookingError):
     status = 403
 
 
+class PasswordTemporary(Forbidden):
+    """The password is right, but somebody else gave it: it lets in only to choose another."""
+
+    code = "PASSWORD_TEMPORARY"
+
+
+class WrongPassword(Invalid):
+    """The password somebody is signed in with does not match; counted, so that it can't be guessed."""
+
+    code = "WRONG_PASSWORD"
+
+
 class NotFound(BookingError):
     """It does not exist, or it is not the caller's: the two look alike on purpose."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from typing import NamedTuple
 
 from booking.domain.geo import miles
@@ -14,6 +15,16 @@ FAR_MILES_PER_WAIT_DAY = 1.0
 
 PENCILLED = "PENCILLED"
 """Reason code of an offer of a place that is pencilled for somebody not asked yet, who would be moved."""
+
+
+class NotThis(StrEnum):
+    """Why a patient says no to an offer, if they care to say."""
+
+    TIME = "TIME"
+    TOO_SOON = "TOO_SOON"
+    TOO_LATE = "TOO_LATE"
+    PLACE = "PLACE"
+    OTHER = "OTHER"
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,21 @@ class Language(StrEnum):
     WELSH = "cy"
 
 
+class Relation(StrEnum):
+    """What somebody who acts for a patient is to them."""
+
+    PARTNER = "PARTNER"
+    CHILD = "CHILD"
+    PARENT = "PARENT"
+    FAMILY = "FAMILY"
+    FRIEND = "FRIEND"
+    CARER = "CARER"
+    """Paid, or of a care home."""
+    STAFF = "STAFF"
+    """Of a practice, a clinic, a library: whoever helps at a desk."""
+    OTHER = "OTHER"
+
+
 class PlanRunState(StrEnum):
     RUNNING = "RUNNING"
     APPLIED = "APPLIED"

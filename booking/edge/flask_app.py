@@ -114,7 +114,8 @@ class BookingApp(Flask):
         if not policy.public and actor.role not in policy.roles:
             raise Forbidden("Your role does not allow this.")
         if policy.via is Via.BEARER:
-            actor = replace(actor, on_behalf_of=on_behalf.on_behalf_of(request.headers.get(on_behalf.HEADER), actor))
+            named = on_behalf.on_behalf_of(request.headers.get(on_behalf.HEADER), actor)
+            actor = replace(actor, on_behalf_of=named or actor.on_behalf_of)
         return _with_request_id(actor)
 
     def _touch(self) -> None:

@@ -60,7 +60,7 @@ def problem(
 def _page(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
     if request_ctx.url_adapter is None:  # the Host header is no host name, and no page can be linked to
         return Response(f"{message}\n", status=status, content_type="text/plain; charset=utf-8", headers=headers)
-    html = render_template("error.html", status=status, title=HTTPStatus(status).phrase, message=message)
+    html = render_template("error.html", status=status, message=message, request_id=request_id())
     return Response(html, status=status, content_type="text/html; charset=utf-8", headers=dict(headers or {}))
 
 
@@ -103,7 +103,7 @@ def on_http_error(error: HTTPException) -> ResponseReturnValue:
     headers = {k: v for k, v in error.get_headers() if k.lower() in ("allow", "retry-after", "www-authenticate")}
     data = getattr(error, "data", None) or {}
     if not is_api():
-        words = {404: "There is no such page.", 413: "What you sent is too large."}
+        words = {404: "There is no such page.", 413: "What you sent is too large.", 405: ""}
         message = "The form was open too long. Go back, reload the page and send it again."
         return _page(
             status, message if isinstance(error, CSRFError) else words.get(status, error.description or ""), headers

@@ -17,6 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from booking.edge.flask_app import BookingApp
 from booking.jobs import tasks
 from booking.jobs.leader import leadership
+from booking.jobs.notes import WRITE_SECONDS, Notebook
 from booking.services import waiting
 from booking.services.work import HOME_ZONE
 
@@ -34,6 +35,7 @@ WAITING_SECONDS = 30
 REQUESTED_SECONDS = 5
 PREVIEW_SECONDS = 10
 GIVE_BACK_SECONDS = 1800
+REPORTS_SECONDS = 5
 Job = tuple[str, Callable[[], object], Any]
 """Name, what to do, when."""
 log = structlog.get_logger("booking.jobs")
@@ -75,8 +77,12 @@ class Scheduler:
         scheduler = BackgroundScheduler(
             timezone=HOME_ZONE, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
         )
+        notebook = Notebook(self._app)
         for name, function, trigger in self._jobs(over):
-            scheduler.add_job(function, trigger, id=name)
+            every = int(trigger.interval.total_seconds()) if isinstance(trigger, IntervalTrigger) else None
+            scheduler.add_job(notebook.watched(name, function, every), trigger, id=name)
+        now = self._app.clock()
+        scheduler.add_job(notebook.write, IntervalTrigger(seconds=WRITE_SECONDS), id="notes", next_run_time=now)
         scheduler.add_listener(_note_error, EVENT_JOB_ERROR)
         scheduler.start()
         try:
@@ -108,10 +114,13 @@ class Scheduler:
             ("preview-policies", lambda: tasks.preview_policies(app, over), PREVIEW_SECONDS),
             ("give-back-unusable", lambda: tasks.give_back_unusable(app), GIVE_BACK_SECONDS),
             ("escalate", lambda: tasks.escalate(app), ESCALATE_SECONDS),
+            ("make-reports", lambda: tasks.make_reports(app, over), REPORTS_SECONDS),
         ]
         jobs: list[Job] = [(name, job, IntervalTrigger(seconds=seconds)) for name, job, seconds in every]
         nightly = CronTrigger(hour=3, minute=30, timezone=HOME_ZONE)
         jobs.append(("check-invariants", lambda: tasks.check_invariants(app), nightly))
+        early = CronTrigger(hour=4, minute=15, timezone=HOME_ZONE)
+        jobs.append(("ask-for-reports", lambda: tasks.ask_for_reports(app), early))
         for time in filter(None, app.settings.plan_times.replace(" ", "").split(",")):
             hour, minute = time.split(":")
             jobs.append((f"plan {time}", plan, CronTrigger(hour=hour, minute=minute, timezone=HOME_ZONE)))

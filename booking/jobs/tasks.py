@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -35,6 +36,7 @@ from booking.services import (
 from booking.services.delivery import BATCH, deliver
 from booking.services.planning.lock import TAKE_OVER_AFTER
 from booking.services.refusals import translated
+from booking.services.reports import kept, overview
 from booking.services.work import SYSTEM, Work
 
 PLAN_GRACE_SECONDS = 10.0
@@ -180,6 +182,39 @@ def preview_policies(app: BookingApp, stop: threading.Event) -> int | None:
         if not previews.any_to_do(session, app.clock()):
             return None
     return _to_its_end(stop, [*_command()[:-1], "preview-policies"], "preview-failed")
+
+
+def ask_for_reports(app: BookingApp) -> int:
+    """Have every commissioner's overview made anew; returns for how many organisations."""
+    with app.database.unit_of_work() as session:
+        kept.forget_old(session, app.clock())
+        readers = kept.for_everybody(session)
+    for organisation_id in readers:
+        with _quietly("ask-for-reports-failed"), app.database.unit_of_work() as session:
+            of = replace(_work(app, session), actor=replace(SYSTEM, organisation_id=organisation_id))
+            kept.ask_all(of, overview.wanted(of.today).items())
+    return len(readers)
+
+
+def make_reports(app: BookingApp, stop: threading.Event | None = None) -> int:
+    """Make the reports somebody waits for, one after another; returns how many."""
+    with app.database.unit_of_work(write=False) as session:
+        keys = kept.to_do(session)
+    made = 0
+    for key in keys:
+        if stop is not None and stop.is_set():
+            break
+        document, error = None, None
+        try:
+            with app.database.unit_of_work(write=False) as session:
+                document = kept.answer(_work(app, session), key)
+        except Exception as failure:  # whoever waits must see it; the words may hold anything, so only the kind
+            error = type(failure).__name__
+            log.error("report-failed", report=key, error=error)
+        with app.database.unit_of_work() as session:
+            kept.settle(session, key, app.clock(), document=document, error=error)
+        made += document is not None
+    return made
 
 
 def give_back_unusable(app: BookingApp) -> int:

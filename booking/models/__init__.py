@@ -2,7 +2,15 @@
 stands in the migrations and is proved by ``tests/test_database_refuses.py``."""
 
 from booking.db import Base
-from booking.models.access import AccessCode, Account, AccountRole, AuthSession, ExternalIdentity, SignInAttempt
+from booking.models.access import (
+    AccessCode,
+    Account,
+    AccountRole,
+    ActingPerson,
+    AuthSession,
+    ExternalIdentity,
+    SignInAttempt,
+)
 from booking.models.advice import AdviceMessage, AdviceRequest, Attachment
 from booking.models.directory import (
     ClinicType,
@@ -17,6 +25,7 @@ from booking.models.directory import (
     Site,
     Specialty,
 )
+from booking.models.jobs import JobRun
 from booking.models.planning import (
     FreedPlace,
     Offer,
@@ -27,8 +36,10 @@ from booking.models.planning import (
     PolicyPreview,
     PolicyVersion,
 )
+from booking.models.publishing import SessionTemplate, SlotUpload
 from booking.models.record import AccessEntry, AuditEntry, AuditSeal, IdempotencyRecord, OutboxMessage
 from booking.models.referring import ClockEvent, Patient, Referral, ReferralEvent, ReferralService
+from booking.models.reports import ReportCopy
 from booking.models.slots import Booking, ClinicCancellation, Publication, Slot
 
 __all__ = [
@@ -36,6 +47,7 @@ __all__ = [
     "AccessEntry",
     "Account",
     "AccountRole",
+    "ActingPerson",
     "AdviceMessage",
     "AdviceRequest",
     "Attachment",
@@ -51,6 +63,7 @@ __all__ = [
     "ExternalIdentity",
     "FreedPlace",
     "IdempotencyRecord",
+    "JobRun",
     "Offer",
     "Organisation",
     "OutboxMessage",
@@ -67,12 +80,15 @@ __all__ = [
     "Referral",
     "ReferralEvent",
     "ReferralService",
+    "ReportCopy",
     "Service",
     "ServiceClinicType",
     "ServicePractitioner",
     "ServicePriority",
+    "SessionTemplate",
     "SignInAttempt",
     "Site",
     "Slot",
+    "SlotUpload",
     "Specialty",
 ]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.db import Base
-from booking.domain.words import Role
+from booking.domain.words import Relation, Role
 from booking.models.columns import BigKey, Key, enum, fk
 
 
@@ -43,6 +43,8 @@ class Account(Base):
     password_hash: Mapped[str | None] = mapped_column(String(200))
     active: Mapped[bool] = mapped_column(default=True)
     system_client: Mapped[bool] = mapped_column(default=False)
+    password_temporary: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Somebody else knows the password: it lets in only to choose another."""
 
 
 class ExternalIdentity(Base):
@@ -91,6 +93,31 @@ class AuthSession(Base):
     idle_minutes: Mapped[int | None]
     """None for tokens of system clients, which have no idle limit."""
     revoked_at: Mapped[datetime | None]
+
+
+class ActingPerson(Base):
+    """Somebody who does things for a patient in a session of the patient's: a daughter, a carer, a receptionist.
+
+    What they do is recorded under this row's key (``booking.services.acting``), so that the name can go when the
+    record's time of keeping is over, which it could not from the audit trail.
+    """
+
+    __tablename__ = "acting_person"
+    __table_args__ = (
+        Index(
+            "uq_acting_person_now",
+            "session_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+    id: Mapped[Key]
+    session_id: Mapped[int] = mapped_column(BigKey, fk("auth_session.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    relation: Mapped[Relation] = mapped_column(enum(Relation))
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class SignInAttempt(Base):

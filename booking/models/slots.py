@@ -72,6 +72,13 @@ class Slot(Base):
             postgresql_where=text("status = 'PUBLISHED'"),
         ),
         Index(
+            "ix_slot_closed",
+            "service_id",
+            "starts_at",
+            sqlite_where=text("status = 'CLOSED'"),
+            postgresql_where=text("status = 'CLOSED'"),
+        ),
+        Index(
             "ix_slot_practitioner",
             "practitioner_id",
             "starts_at",

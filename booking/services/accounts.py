@@ -14,6 +14,7 @@ from booking.services import audit, sign_in
 from booking.services.work import Work
 
 SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 200
 LONGEST_TOKEN_DAYS = 730
 
 ROLES_AT = {
@@ -24,7 +25,7 @@ ROLES_AT = {
 
 
 def create_account(
-    work: Work, username: str, name: str, password: str | None, *, system_client: bool = False
+    work: Work, username: str, name: str, password: str | None, *, system_client: bool = False, temporary: bool = False
 ) -> Account:
     """A person, or a system client. The username is kept in lower case.
 
@@ -33,8 +34,8 @@ def create_account(
     tidy = username.strip().lower()
     if not tidy or len(tidy) > 100:
         raise Invalid(FieldError("username", "LENGTH", "A username has 1 to 100 characters."))
-    if password is not None and len(password) < SHORTEST_PASSWORD:
-        raise Invalid(FieldError("password", "TOO_SHORT", f"A password has at least {SHORTEST_PASSWORD} characters."))
+    if password is not None:
+        check_length(password, "password")
     if work.session.scalar(select(Account.id).where(Account.username == tidy)) is not None:
         raise Conflict(f"There is an account {tidy!r} already.", code="ACCOUNT_EXISTS")
     account = Account(
@@ -42,6 +43,7 @@ def create_account(
         name=name.strip(),
         password_hash=hash_password(password) if password else None,
         system_client=system_client,
+        password_temporary=temporary,
     )
     work.session.add(account)
     work.session.flush()
@@ -230,3 +232,21 @@ def switch_role(work: Work, account_role_id: int | None) -> None:
     if chosen is None:
         raise Forbidden("That is not one of your roles.")
     work.session.get_one(AuthSession, work.actor.session_id).account_role_id = chosen.id
+
+
+def my_account(work: Work) -> Account:
+    """The account of whoever is signed in."""
+    return work.session.get_one(Account, work.actor.account_id)
+
+
+def check_length(password: str, field: str) -> None:
+    """:class:`Invalid` where a password is too short, or too long to be one."""
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid(FieldError(field, "TOO_SHORT", f"A password has at least {SHORTEST_PASSWORD} characters."))
+    if len(password) > LONGEST_PASSWORD:
+        raise Invalid(FieldError(field, "TOO_LONG", f"A password has at most {LONGEST_PASSWORD} characters."))
+
+
+def end_sessions(work: Work, account: Account, *, except_id: int | None = None) -> int:
+    """End an account's sessions, but for one; returns how many."""
+    return _end(work, _of(account) & (AuthSession.id != (except_id or 0)))

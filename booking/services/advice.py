@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from booking.domain.advice import ANSWERERS, ROLES, TURN, AdviceAction, AdviceStep, next_step
@@ -19,9 +19,18 @@ from booking.domain.errors import Forbidden, Invalid, NotFound, StaleVersion
 from booking.domain.ids import new_ubrn, parse_ubrn
 from booking.domain.words import REFERRERS, AdviceState, AdviceTurn, BookingMode, Priority, Role, Worklist
 from booking.domain.worklists import OWNER, Owner, contact_by
-from booking.models import AdviceMessage, AdviceRequest, Attachment, Organisation, Patient, Referral, Service
+from booking.models import (
+    AdviceMessage,
+    AdviceRequest,
+    Attachment,
+    Organisation,
+    Patient,
+    Referral,
+    Service,
+    Specialty,
+)
 from booking.services import access_log, audit, outbox
-from booking.services.directory import rules_of, services_by_id, visible_ids
+from booking.services.directory import rules_of, services_by_id, visible_ids, visible_to
 from booking.services.holidays import bank_holidays
 from booking.services.patients import own_patient
 from booking.services.refusals import translated
@@ -59,6 +68,18 @@ class Said:
 def gives_advice(service: Service) -> bool:
     """Whether the service takes requests for advice (e-RS: the request type ADVICE_REQUEST)."""
     return service.gives_advice or service.booking_mode is BookingMode.ADVICE_ONLY
+
+
+def specialties(work: Work) -> dict[str, str]:
+    """Code and name of the specialties in which a service that the practice sees gives advice."""
+    practice = work.session.get_one(Organisation, work.actor.organisation_id)
+    asked = select(Service.specialty_code).where(
+        or_(Service.gives_advice, Service.booking_mode == BookingMode.ADVICE_ONLY), visible_to(practice, work.today)
+    )
+    rows = work.session.execute(
+        select(Specialty.code, Specialty.name).where(Specialty.code.in_(asked)).order_by(Specialty.name)
+    )
+    return {row.code: row.name for row in rows}
 
 
 def ask(work: Work, new: NewAdvice) -> AdviceRequest:

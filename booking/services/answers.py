@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from booking.domain.errors import Conflict, NotFound, SlotNotAvailable
+from booking.domain.offer import NotThis
 from booking.domain.referral import CHOOSING, Action, next_state
 from booking.domain.words import HoldKind, OfferState
 from booking.models import Offer, Referral, Service, Slot
@@ -19,11 +20,11 @@ from booking.services.so_far import so_far
 from booking.services.work import Work
 
 
-def decline(work: Work, ubrn: str, offer_id: int) -> tuple[Referral, list[Offer]]:
+def decline(work: Work, ubrn: str, offer_id: int, why: NotThis | None = None) -> tuple[Referral, list[Offer]]:
     """Say no to one open offer: it is not made again, and its place goes to others in the same transaction.
 
-    Where it was the guaranteed one of somebody who is choosing, fresh offers are made at once. Returns the
-    referral and what is open now.
+    Nobody has to say ``why``. Where it was the guaranteed one of somebody who is choosing, fresh offers are made at
+    once. Returns the referral and what is open now.
     """
     referral = lock_own_referral(work, ubrn)
     known = so_far(work, referral)
@@ -38,7 +39,10 @@ def decline(work: Work, ubrn: str, offer_id: int) -> tuple[Referral, list[Offer]
     places.let_go(work, held)
     audit.record(
         work, f"referral:{referral.id}", "referral.decline_offer",
-        after={"offer": declined.id, "slot": declined.slot_id, "guaranteed": declined.guaranteed},
+        after={
+            "offer": declined.id, "slot": declined.slot_id, "guaranteed": declined.guaranteed,
+            **({"because": why} if why is not None else {}),
+        },
     )  # fmt: skip
     made = offers.propose_now(work, referral) if declined.guaranteed and referral.state in CHOOSING else []
     return referral, made or offers.open_offers(work, referral)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import aliased, joinedload
 
 from booking.domain.errors import Conflict, FieldError, Invalid, NotFound, StaleVersion
 from booking.domain.ids import parse_ods_code
@@ -47,6 +47,56 @@ def list_rules(work: Work, *, ended: bool = False, service_id: int | None = None
         query = query.where(CommissioningRule.service_id == service_id)
     ordered = query.order_by(Service.name, CommissioningRule.starts_on, CommissioningRule.id)
     return [_ruled(work, rule, service, organisation) for rule, service, organisation in work.session.execute(ordered)]
+
+
+PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class RulePage:
+    rules: list[Ruled]
+    total: int
+    page: int
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-self.total // PAGE))
+
+
+def page_of_rules(work: Work, *, ended: bool = False, term: str = "", page: int = 1) -> RulePage:
+    """Rules in force or to come, or those that have ended, by service; ``term`` is part of the service's name."""
+    over = CommissioningRule.ends_on < work.today
+    query = _own(work).where(over if ended else or_(CommissioningRule.ends_on.is_(None), ~over))
+    if term:
+        query = query.where(Service.name.icontains(term, autoescape=True))
+    counted = query.with_only_columns(func.count(CommissioningRule.id), maintain_column_froms=True)
+    total = work.session.scalar(counted) or 0
+    page = min(max(page, 1), max(1, -(-total // PAGE)))
+    ordered = query.order_by(Service.name, CommissioningRule.starts_on, CommissioningRule.id)
+    rows = work.session.execute(ordered.limit(PAGE).offset((page - 1) * PAGE)).all()
+    counts = _open_referrals(work, [rule.id for rule, _, _ in rows])
+    return RulePage([Ruled(*row, counts.get(row[0].id, 0)) for row in rows], total, page)
+
+
+def _open_referrals(work: Work, rules: list[int]) -> dict[int, int]:
+    """Of each rule: open referrals of its practices that list its service."""
+    practice = aliased(Organisation)
+    query = (
+        select(CommissioningRule.id, func.count())
+        .join(ReferralService, ReferralService.service_id == CommissioningRule.service_id)
+        .join(Referral, Referral.id == ReferralService.referral_id)
+        .join(practice, practice.id == Referral.practice_id)
+        .where(
+            CommissioningRule.id.in_(rules),
+            Referral.state.not_in(TERMINAL),
+            or_(
+                practice.id == CommissioningRule.organisation_id,
+                practice.commissioner_id == CommissioningRule.organisation_id,
+            ),
+        )
+        .group_by(CommissioningRule.id)
+    )
+    return {row[0]: row[1] for row in work.session.execute(query)}
 
 
 def own_rule(work: Work, rule_id: int, *, version: int | None = None, lock: bool = False) -> Ruled:
@@ -147,6 +197,15 @@ def services_to_rule(work: Work, *, term: str | None, specialty: str | None, lim
     if term is not None:
         query = query.where(Service.name.icontains(term.strip(), autoescape=True))
     return list(work.session.scalars(query.order_by(Service.name, Service.id).limit(limit)))
+
+
+def service_to_rule(work: Work, service_id: int | None) -> Service:
+    """One of those services; :class:`NotFound` for one that is open to everybody, or that there is not."""
+    query = select(Service).where(Service.id == service_id, ~Service.nationally_visible)
+    found = work.session.scalars(query.options(joinedload(Service.organisation), joinedload(Service.site))).first()
+    if found is None:
+        raise NotFound("There is no such service to open.")
+    return found
 
 
 def plain(rule: CommissioningRule) -> dict[str, Any]:

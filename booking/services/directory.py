@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from booking.domain.eligibility import ServiceRules, Window
 from booking.domain.errors import Invalid
+from booking.domain.words import BookingMode
 from booking.models import CommissioningRule, Organisation, Postcode, Service, ServicePriority
 
 LOADED = (
@@ -48,6 +49,14 @@ def _rules(service: Service, windows: Iterable[ServicePriority], clinic_types: f
 def services_by_id(session: Session, ids: Iterable[int]) -> dict[int, Service]:
     found = session.scalars(select(Service).where(Service.id.in_(list(ids))).options(*LOADED)).unique()
     return {service.id: service for service in found}
+
+
+def bookable_of(session: Session, organisation_id: int) -> list[Service]:
+    """The services of a provider that take referrals, by name."""
+    query = select(Service).where(
+        Service.organisation_id == organisation_id, Service.booking_mode != BookingMode.ADVICE_ONLY
+    )
+    return list(session.scalars(query.options(*LOADED).order_by(Service.name)).unique())
 
 
 def visible_to(practice: Organisation, today: date):  # type: ignore[no-untyped-def]  # a SQL expression

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
 from booking.domain.errors import Conflict, NotFound
 from booking.domain.words import REFERRERS, Channel, OrganisationKind
@@ -71,6 +71,19 @@ def failed_messages(work: Work, *, before: int | None = None, limit: int = 50) -
     return found
 
 
+def count(work: Work) -> tuple[int, int]:
+    """How many of the actor's organisation nobody has dealt with: letters to post, and others."""
+    post = case((and_(OutboxMessage.channel == Channel.LETTER, OutboxMessage.last_error == TO_POST), 1), else_=0)
+    query = (
+        select(func.count(), func.coalesce(func.sum(post), 0))
+        .select_from(OutboxMessage)
+        .outerjoin(Referral, Referral.id == OutboxMessage.referral_id)
+        .where(_UNRESOLVED, _own(work))
+    )
+    every, to_post = work.session.execute(query).one()
+    return int(to_post), int(every) - int(to_post)
+
+
 def _to_staff(message: OutboxMessage) -> bool:
     return "to" in message.payload or "organisation_id" in message.payload
 
@@ -91,6 +104,11 @@ def _one(work: Work, message_id: int, *, lock: bool = False) -> OutboxMessage:
     if found is None:
         raise NotFound("There is no such message, or it is not your organisation's.")
     return found
+
+
+def must_be_own(work: Work, message_id: int) -> None:
+    """:class:`NotFound` unless the message is one of the actor's organisation's."""
+    _one(work, message_id)
 
 
 def letter(work: Work, message_id: int) -> bytes:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from booking.domain.clock import breach_date, weeks_waited
 from booking.domain.referral import ReferralState, recompute
-from booking.models import ClockEvent, Referral, ReferralEvent
-from booking.services.work import Work
+from booking.models import Booking, ClockEvent, Referral, ReferralEvent, Slot
+from booking.services import acting
+from booking.services.work import Acting, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class History:
     """Recomputed from the events."""
     weeks_waited: int
     breach_date: date
+    helpers: dict[str, Acting]
+    """Of the events' actors those who acted for the patient."""
 
 
 def of(work: Work, referral: Referral) -> History:
@@ -40,5 +44,12 @@ def of(work: Work, referral: Referral) -> History:
         weeks_waited(
             referral.rtt_clock_start, referral.rtt_clock_state, referral.rtt_clock_stopped_on, work.today
         ),
-        breach_date(referral.due_date),
+        breach_date(referral.due_date), acting.names(work.session, {event.actor for event in events}),
     )  # fmt: skip
+
+
+def appointments(work: Work, referral: Referral) -> dict[str, Booking]:
+    """Every appointment the referral has or had, by its reference, with slot and site: what its events speak of."""
+    query = select(Booking).where(Booking.referral_id == referral.id, Booking.reference.is_not(None))
+    found = work.session.scalars(query.options(joinedload(Booking.slot).joinedload(Slot.site)))
+    return {one.reference: one for one in found if one.reference is not None}

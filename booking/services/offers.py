@@ -37,8 +37,10 @@ _DETAIL = (
     joinedload(Offer.slot).joinedload(Slot.site).load_only(
         Site.name, Site.address, Site.postcode, Site.latitude, Site.longitude, Site.step_free
     ),
-    joinedload(Offer.slot).joinedload(Slot.practitioner).load_only(Practitioner.name),
-    _SERVICE.load_only(Service.name, Service.organisation_id, Service.instructions, Service.telephone),
+    joinedload(Offer.slot).joinedload(Slot.practitioner).load_only(Practitioner.name, Practitioner.sex),
+    _SERVICE.load_only(
+        Service.name, Service.organisation_id, Service.instructions, Service.telephone, Service.interpreters
+    ),
     _SERVICE.joinedload(Service.organisation).load_only(Organisation.name),
 )  # fmt: skip
 """What is shown of an offer, and no more: every column read takes its time."""

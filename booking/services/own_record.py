@@ -36,8 +36,8 @@ from booking.models import (
     Slot,
     Specialty,
 )
-from booking.services import access_log
-from booking.services.work import Work
+from booking.services import access_log, acting
+from booking.services.work import Acting, Work
 
 Values = dict[str, Any]
 _SERVICE = (joinedload(Service.organisation), joinedload(Service.site))
@@ -183,7 +183,17 @@ def _of(session: Session, query: Any, where: ColumnElement[bool], order: Any) ->
 def _events(session: Session, one: Referral) -> list[Values]:
     query = _of(session, select(ReferralEvent), ReferralEvent.referral_id == one.id, ReferralEvent.sequence)
     names = ("sequence", "action", "from_state", "to_state", "role", "at", "comment")
-    return [{**_pick(event, *names), "reason": event.reason_code} for event in query]
+    events = list(query)
+    helpers = acting.names(session, {event.actor for event in events})
+    return [
+        {**_pick(event, *names), "reason": event.reason_code, "acting": _helper(helpers.get(event.actor))}
+        for event in events
+    ]
+
+
+def _helper(one: Acting | None) -> Values | None:
+    """Who did it for the patient: they, or whoever they let in, gave the name."""
+    return None if one is None else {"name": one.name, "relation": one.relation}
 
 
 def _bookings(referral_id: int) -> Any:

@@ -12,7 +12,7 @@ from booking.services import audit
 from booking.services.work import Work
 
 
-def _mine(work: Work) -> ColumnElement[bool]:
+def mine(work: Work) -> ColumnElement[bool]:
     """SQL: sessions of the caller. Who came in by a referral's code sees those by code, and no more."""
     actor = work.actor
     if actor.account_id is not None:
@@ -31,7 +31,7 @@ def _live(work: Work) -> ColumnElement[bool]:
 
 def my_sessions(work: Work) -> Sequence[AuthSession]:
     """The caller's sessions and tokens that are not over or idle too long, newest first."""
-    found = work.session.scalars(select(AuthSession).where(_mine(work), _live(work)).order_by(AuthSession.id.desc()))
+    found = work.session.scalars(select(AuthSession).where(mine(work), _live(work)).order_by(AuthSession.id.desc()))
     return [one for one in found if not is_idle(one, work)]
 
 
@@ -44,7 +44,7 @@ def end_session(work: Work, session_id: int) -> None:
     """End one of the caller's sessions; :class:`NotFound` where it is not theirs, or over."""
     chain = _lock(work)
     found = work.session.scalars(
-        select(AuthSession).where(AuthSession.id == session_id, _mine(work), _live(work))
+        select(AuthSession).where(AuthSession.id == session_id, mine(work), _live(work))
     ).first()
     if found is None:
         raise NotFound("There is no such session, or it is not yours.")
@@ -55,7 +55,7 @@ def end_session(work: Work, session_id: int) -> None:
 def end_all(work: Work) -> int:
     """End all of the caller's sessions, this one too; returns how many."""
     chain = _lock(work)
-    live = work.session.scalars(select(AuthSession).where(_mine(work), _live(work))).all()
+    live = work.session.scalars(select(AuthSession).where(mine(work), _live(work))).all()
     for one in live:
         one.revoked_at = work.now
     audit.record(work, chain, "session.end", after={"sessions": len(live)})
@@ -68,5 +68,10 @@ def _lock(work: Work) -> str:
     if actor.account_id is not None:
         work.session.get_one(Account, actor.account_id, with_for_update={"key_share": True})
         return f"account:{actor.account_id}"
-    work.session.get_one(Referral, actor.referral_id, with_for_update={"key_share": True})
-    return f"referral:{actor.referral_id}"
+    return lock_referral_chain(work, actor.referral_id or 0)
+
+
+def lock_referral_chain(work: Work, referral_id: int) -> str:
+    """Lock a referral for its audit chain; returns the chain."""
+    work.session.get_one(Referral, referral_id, with_for_update={"key_share": True})
+    return f"referral:{referral_id}"

@@ -13,8 +13,9 @@ from sqlalchemy import exists, select
 
 from booking.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from booking.domain.words import OrganisationKind, Role
+from booking.keys import readable_password
 from booking.models import Account, AccountRole, Organisation
-from booking.services import accounts
+from booking.services import accounts, passwords
 from booking.services.accounts import LiveToken
 from booking.services.sign_in import SignedIn
 from booking.services.work import Work
@@ -46,6 +47,11 @@ def _organisation(work: Work, *, lock: bool = False) -> Organisation:
     if lock and work.actor.account_id is not None and _is_system(work, work.actor.account_id):
         raise Forbidden("People are managed by people, not by a system client.", code="NOT_FOR_SYSTEMS")
     return found
+
+
+def managed_organisation(work: Work) -> Organisation:
+    """The caller's organisation, locked for a change; :class:`Forbidden` unless the caller manages it."""
+    return _organisation(work, lock=True)
 
 
 def _is_system(work: Work, account_id: int) -> bool:
@@ -87,6 +93,30 @@ def add_person(work: Work, username: str, name: str, password: str | None, roles
     return _member(work, organisation, account.id)
 
 
+def add_person_with_first_password(
+    work: Work, username: str, name: str, roles: Sequence[Role]
+) -> tuple[Member, str]:
+    """The same with a password made here: shown once, handed on, and good only to choose another."""
+    organisation = _organisation(work, lock=True)
+    password = readable_password()
+    account = accounts.create_account(work, username, name, password, temporary=True)
+    for role in roles:
+        accounts.grant_role(work, account, role, organisation.ods_code)
+    return _member(work, organisation, account.id), password
+
+
+def new_first_password(work: Work, account_id: int) -> tuple[Member, str]:
+    """A first password again, for somebody who has forgotten theirs: the old one and all sessions end."""
+    organisation = _organisation(work, lock=True)
+    member = _member(work, organisation, account_id, lock=True)
+    if account_id == work.actor.account_id:
+        raise Conflict("Change your own password under “Your account”.", code="OWN_ACCOUNT")
+    if member.account.system_client:
+        raise Conflict("A system client has tokens and no password.", code="SYSTEM_CLIENT")
+    _only_here(work, organisation, account_id)
+    return member, passwords.give_first(work, member.account)
+
+
 def grant(work: Work, account_id: int, role: Role) -> Member:
     """Give somebody of the caller's organisation a further role there."""
     organisation = _organisation(work, lock=True)
@@ -109,6 +139,15 @@ def set_active(work: Work, account_id: int, active: bool) -> Member:
     """Shut an account out and sign it out everywhere, or let it in again. Only where it is nobody else's too."""
     organisation = _organisation(work, lock=True)
     member = _member(work, organisation, account_id, lock=True)
+    _only_here(work, organisation, account_id)
+    if not active and MANAGER_OF[organisation.kind] in member.roles:
+        _somebody_must_manage(work, organisation, account_id)
+    accounts.set_active(work, member.account, active)
+    return _member(work, organisation, account_id)
+
+
+def _only_here(work: Work, organisation: Organisation, account_id: int) -> None:
+    """What touches the whole account is nobody's to do where it is another organisation's too."""
     elsewhere = select(AccountRole.id).where(
         AccountRole.account_id == account_id,
         AccountRole.organisation_id != organisation.id,
@@ -117,10 +156,6 @@ def set_active(work: Work, account_id: int, active: bool) -> Member:
     if work.session.scalar(elsewhere.limit(1)) is not None:
         words = "They have a role at another organisation too. Withdraw the roles at yours instead."
         raise Conflict(words, code="ROLES_ELSEWHERE")
-    if not active and MANAGER_OF[organisation.kind] in member.roles:
-        _somebody_must_manage(work, organisation, account_id)
-    accounts.set_active(work, member.account, active)
-    return _member(work, organisation, account_id)
 
 
 def _somebody_must_manage(work: Work, organisation: Organisation, without: int) -> None:

@@ -62,6 +62,24 @@ def versions(session: Session) -> list[PolicyVersion]:
     return list(session.scalars(select(PolicyVersion).order_by(PolicyVersion.version.desc())))
 
 
+PAGE = 20
+
+
+def page_of_versions(session: Session, before: int | None = None) -> tuple[list[PolicyVersion], bool]:
+    """The newest versions with a number below ``before``, and whether there are older ones."""
+    query = select(PolicyVersion).order_by(PolicyVersion.version.desc()).limit(PAGE + 1)
+    if before is not None:
+        query = query.where(PolicyVersion.version < before)
+    rows = list(session.scalars(query))
+    return rows[:PAGE], len(rows) > PAGE
+
+
+def still_to_come(session: Session, on: date, in_force: int) -> list[PolicyVersion]:
+    """Versions that take effect after that day, the first of them first; a few at most."""
+    query = select(PolicyVersion).where(PolicyVersion.effective_from > on, PolicyVersion.version != in_force)
+    return list(session.scalars(query.order_by(PolicyVersion.effective_from, PolicyVersion.version).limit(PAGE)))
+
+
 def one_version(session: Session, number: int) -> PolicyVersion:
     found = session.scalars(select(PolicyVersion).where(PolicyVersion.version == number)).first()
     if found is None:

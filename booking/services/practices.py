@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from booking.domain.errors import Conflict, Invalid, NotFound
 from booking.domain.ids import parse_nhs_number
@@ -150,6 +150,43 @@ class Closing:
     ended_referrals: int
     advice_requests: int
     staff_roles: int
+
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeLine:
+    practice: Organisation
+    patients: int
+
+
+def own_practices(work: Work, *, term: str = "", after: str = "") -> tuple[list[PracticeLine], bool]:
+    """The commissioner's practices by name, those after ``after``, each with its patients; and whether more follow."""
+    query = select(Organisation).where(
+        Organisation.commissioner_id == work.actor.organisation_id, Organisation.kind == OrganisationKind.PRACTICE
+    )
+    if term:
+        query = query.where(Organisation.name.icontains(term, autoescape=True))
+    if after:
+        query = query.where(Organisation.name > after)
+    found = list(work.session.scalars(query.order_by(Organisation.name, Organisation.id).limit(PAGE + 1)))
+    counted = (
+        select(Patient.practice_id, func.count())
+        .where(Patient.practice_id.in_([one.id for one in found]))
+        .group_by(Patient.practice_id)
+    )
+    patients = {row[0]: row[1] for row in work.session.execute(counted)}
+    return [PracticeLine(one, patients.get(one.id, 0)) for one in found[:PAGE]], len(found) > PAGE
+
+
+def open_names(work: Work) -> list[tuple[str, str]]:
+    """ODS code and name of the commissioner's open practices: who could take patients over."""
+    query = select(Organisation.ods_code, Organisation.name).where(
+        Organisation.commissioner_id == work.actor.organisation_id, Organisation.kind == OrganisationKind.PRACTICE,
+        or_(Organisation.closed_on.is_(None), Organisation.closed_on > work.today),
+    )  # fmt: skip
+    return [(row.ods_code, row.name) for row in work.session.execute(query.order_by(Organisation.name).limit(500))]
 
 
 def preview_closing(work: Work, ods_code: str, successor: str | None) -> Closing:

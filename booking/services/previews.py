@@ -62,6 +62,12 @@ def own_preview(work: Work, preview_id: int) -> PolicyPreview:
     return found
 
 
+def newest(work: Work, most: int = 5) -> list[PolicyPreview]:
+    """The last previews that the actor's commissioner asked for, without their results."""
+    query = select(PolicyPreview).where(PolicyPreview.organisation_id == work.actor.organisation_id)
+    return list(work.session.scalars(query.order_by(PolicyPreview.id.desc()).limit(most)))
+
+
 def _to_do(now: datetime) -> ColumnElement[bool]:
     silent = or_(PolicyPreview.started_at.is_(None), PolicyPreview.started_at < now - SILENCE)
     return and_(PolicyPreview.finished_at.is_(None), silent)

@@ -1,137 +1,178 @@
-"""A patient's record in words, section by section, for the PDF."""
+"""A patient's record in words, section by section, in their language: for the page and for the PDF."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from booking.domain.times import in_words
+from babel.dates import format_date
+
+from booking.domain.geo import miles
+from booking.domain.words import Language, Relation
+from booking.languages import _, moment, say
 from booking.services.documents import Section, Table
+from booking.services.record_words import in_words
 from booking.services.work import HOME_ZONE
 
 Values = Mapping[str, Any]
+Facts = Sequence[tuple[str, Any]]
 
 
-def sections(record: Values) -> list[Section]:
+def sections(record: Values, language: Language = Language.ENGLISH) -> list[Section]:
     """Of the values of ``booking.services.own_record``."""
-    found = [_about(record["patient"])]
+    told = _Told(language)
+    found = [told.about(record["patient"])]
     for one in record["referrals"]:
-        found += _referral(one)
+        found += told.referral(one)
     for asked in record["advice"]:
-        found.append(_advice(asked))
-    elsewhere = record["elsewhere"]
-    if any(elsewhere.values()):
-        found.append(
-            Section(
-                "What is not in this document",
-                paragraphs=[
-                    f"We also hold {elsewhere['referrals']} other referrals of yours and {elsewhere['advice']} "
-                    "requests for advice about you. Your access code opens one referral only, because others may see "
-                    "the letter it is in. To read everything, sign in with your health account, or ask your practice."
-                ],
-            )
-        )
+        found.append(told.advice(asked))
+    if any(record["elsewhere"].values()):
+        found.append(told.elsewhere(record["elsewhere"]))
     return found
 
 
-def _text(value: Any, zone: ZoneInfo = HOME_ZONE) -> str:
-    if value is None or value == "" or value == []:
-        return "not recorded"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return in_words(value, zone)
-    if isinstance(value, date):
-        return f"{value.day} {value:%B %Y}"
-    if isinstance(value, list):
-        return ", ".join(str(one) for one in value)
-    return str(value)
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The sections in one language."""
 
+    language: Language
 
-def _code(value: Any) -> str:
-    return "" if value is None else str(value).replace("_", " ").replace("-", " ").capitalize()
+    def t(self, text: str, **values: str) -> str:
+        return say(self.language, text, **values)
 
+    def code(self, value: Any) -> str:
+        return in_words(value, self.language)
 
-def _about(one: Values) -> Section:
-    practice = one["practice"]
-    named = [
-        ("Name", f"{one['given_name']} {one['family_name']}"), ("NHS number", one["nhs_number"]),
-        ("Date of birth", one["date_of_birth"]), ("Sex", one["sex"]), ("Postcode", one["postcode"]),
-        ("Practice", practice["name"] if practice else None), ("E-mail", one["email"]), ("Mobile", one["mobile"]),
-        ("How you are told things", _code(one["channel"])), ("Language of messages", one["language"]),
-        ("Large print", one["large_print"]), ("Interpreter", one["interpreter_language"]),
-        ("Needs step-free access", one["step_free"]), ("Sex of clinician asked for", one["clinician_sex"]),
-        ("Video possible", one["video_possible"]), ("Times that never suit", one["unsuitable_times"]),
-        ("Farthest distance in km", one["farthest_km"]),
-        ("Deprivation decile of your area", one["deprivation_decile"]), ("On record since", one["created_at"]),
-    ]  # fmt: skip
-    return Section("About you", facts=[(name, _text(value)) for name, value in named])
+    def text(self, value: Any) -> str:
+        if value is None or value == "" or value == []:
+            return self.t(_("not recorded"))
+        if isinstance(value, bool):
+            return self.t(_("yes")) if value else self.t(_("no"))
+        if isinstance(value, datetime):
+            return moment(value, HOME_ZONE, self.language)
+        if isinstance(value, date):
+            return format_date(value, "d MMMM y", locale="cy" if self.language is Language.WELSH else "en_GB")
+        if isinstance(value, list):
+            return ", ".join(self.time_of_week(one) for one in value)
+        return str(value)
 
+    def time_of_week(self, text: str) -> str:
+        """``Monday morning``, as the record has it."""
+        day, part = text.split()
+        return f"{self.t(day)} {self.t(part)}"
 
-def _referral(one: Values) -> Iterator[Section]:
-    facts = [
-        ("State", _code(one["state"])), ("Priority", _code(one["priority"])), ("Referred by", one["referrer"]),
-        ("Practice", one["practice"]["name"]), ("Specialty", one["specialty"]["name"]), ("Made", one["created_at"]),
-        ("Waiting time counts from", one["rtt_clock_start"]), ("Waiting time clock", _code(one["rtt_clock_state"])),
-        ("To be seen by", one["due_date"]),
-    ]  # fmt: skip
-    title = f"Referral {one['ubrn_shown']}"
-    yield Section(
-        title,
-        facts=[(name, _text(value)) for name, value in facts],
-        paragraphs=[text for text in (one["reason"], one["clinical_information"]) if text],
-        table=Table(
-            ("Service", "Provider", "Site"),
-            [(row["name"], row["provider"]["name"], row["site"]["name"]) for row in one["shortlist"]],
-        ),
-    )
-    yield from _tables(title, one)
+    def facts(self, rows: Facts) -> list[tuple[str, str]]:
+        return [(self.t(name), self.text(value)) for name, value in rows]
 
+    def about(self, one: Values) -> Section:
+        practice, far = one["practice"], one["farthest_km"]
+        rows: Facts = [
+            (_("Name"), f"{one['given_name']} {one['family_name']}"), (_("NHS number"), one["nhs_number"]),
+            (_("Date of birth"), one["date_of_birth"]), (_("Sex"), self.code(one["sex"])),
+            (_("Postcode"), one["postcode"]), (_("Practice"), practice["name"] if practice else None),
+            (_("E-mail"), one["email"]), (_("Mobile"), one["mobile"]),
+            (_("How you are told things"), self.code(one["channel"])),
+            (_("Language of messages"), self.code(one["language"])), (_("Large print"), one["large_print"]),
+            (_("Interpreter"), one["interpreter_language"]), (_("Needs step-free access"), one["step_free"]),
+            (_("Sex of clinician asked for"), self.code(one["clinician_sex"])),
+            (_("Video possible"), one["video_possible"]), (_("Times that never suit"), one["unsuitable_times"]),
+            (_("Farthest distance in miles"), f"{miles(far):.3g}" if far is not None else None),
+            (_("Deprivation decile of your area"), one["deprivation_decile"]),
+            (_("On record since"), one["created_at"]),
+        ]  # fmt: skip
+        return Section(self.t(_("About you")), facts=self.facts(rows))
 
-def _tables(title: str, one: Values) -> Iterator[Section]:
-    def when(row: Values) -> str:
-        return in_words(row["starts_at"], ZoneInfo(row["time_zone"]))
+    def referral(self, one: Values) -> Iterator[Section]:
+        rows: Facts = [
+            (_("State"), self.code(one["state"])), (_("Priority"), self.code(one["priority"])),
+            (_("Referred by"), one["referrer"]), (_("Practice"), one["practice"]["name"]),
+            (_("Specialty"), one["specialty"]["name"]), (_("Made"), one["created_at"]),
+            (_("Waiting time counts from"), one["rtt_clock_start"]),
+            (_("Waiting time clock"), self.code(one["rtt_clock_state"])), (_("To be seen by"), one["due_date"]),
+        ]  # fmt: skip
+        title = self.t(_("Referral {reference}"), reference=one["ubrn_shown"])
+        yield Section(
+            title,
+            facts=self.facts(rows),
+            paragraphs=[text for text in (one["reason"], one["clinical_information"]) if text],
+            table=self.table(
+                (_("Service"), _("Provider"), _("Site")),
+                [(row["name"], row["provider"]["name"], row["site"]["name"]) for row in one["shortlist"]],
+            ),
+        )
+        for name, columns, lines in self.tables(one):
+            if lines:
+                yield Section(f"{title}: {self.t(name)}", table=self.table(columns, lines))
 
-    parts: list[tuple[str, Sequence[str], list[Sequence[str]]]] = [
-        ("appointments", ("When", "Where", "State", "Reason"), [
-            (when(row), f"{row['service']['name']}, {row['site']['name']}", _code(row["state"]), _code(row["reason"]))
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+        return Table(tuple(self.t(column) for column in columns), rows)
+
+    def tables(self, one: Values) -> Iterator[tuple[str, Sequence[str], list[Sequence[str]]]]:
+        yield _("appointments"), (_("When"), _("Where"), _("State"), _("Reason")), [
+            (self.when(row), f"{row['service']['name']}, {row['site']['name']}", self.code(row["state"]),
+             self.code(row["reason"]))
             for row in one["bookings"]
-        ]),
-        ("times offered", ("When", "Where", "State", "Why it was offered"), [
-            (when(row), row["service"], _code(row["state"]), "; ".join(row["reasons"])) for row in one["offers"]
-        ]),
-        ("what happened", ("When", "What", "Who", "Reason and comment"), [
-            (_text(row["at"]), _code(row["action"]), _code(row["role"]),
-             ". ".join(text for text in (_code(row["reason"]), row["comment"]) if text))
+        ]  # fmt: skip
+        yield _("times offered"), (_("When"), _("Where"), _("State"), _("Why it was offered")), [
+            (self.when(row), row["service"], self.code(row["state"]), "; ".join(row["reasons"]))
+            for row in one["offers"]
+        ]  # fmt: skip
+        yield _("what happened"), (_("When"), _("What"), _("Who"), _("Reason and comment")), [
+            (self.text(row["at"]), self.code(row["action"]), self.who(row),
+             ". ".join(text for text in (self.code(row["reason"]), row["comment"]) if text))
             for row in one["events"]
-        ]),
-        ("waiting time clock", ("When", "What", "From", "Why"), [
-            (_text(row["at"]), _code(row["change"]), _text(row["on_date"]), row["reason"]) for row in one["clock"]
-        ]),
-        ("files", ("File", "Kind", "From", "Added"), [
-            (row["file_name"], _code(row["kind"]), row["from"]["name"], _text(row["uploaded_at"]))
+        ]  # fmt: skip
+        yield _("waiting time clock"), (_("When"), _("What"), _("From"), _("Why")), [
+            (self.text(row["at"]), self.code(row["change"]), self.text(row["on_date"]), row["reason"])
+            for row in one["clock"]
+        ]
+        yield _("files"), (_("File"), _("Kind"), _("From"), _("Added")), [
+            (row["file_name"], self.code(row["kind"]), row["from"]["name"], self.text(row["uploaded_at"]))
             for row in one["attachments"]
-        ]),
-        ("messages to you", ("What", "How", "Written", "Sent"), [
-            (_code(row["kind"]), _code(row["channel"]), _text(row["created_at"]),
-             "not sent" if row["failed_at"] else _text(row["delivered_at"]))
+        ]
+        yield _("messages to you"), (_("What"), _("How"), _("Written"), _("Sent")), [
+            (self.code(row["kind"]), self.code(row["channel"]), self.text(row["created_at"]),
+             self.t(_("not sent")) if row["failed_at"] else self.text(row["delivered_at"]))
             for row in one["messages"]
-        ]),
-    ]  # fmt: skip
-    for name, columns, rows in parts:
-        if rows:
-            yield Section(f"{title}: {name}", table=Table(columns, rows))
+        ]  # fmt: skip
+
+    def when(self, row: Values) -> str:
+        return moment(row["starts_at"], ZoneInfo(row["time_zone"]), self.language)
+
+    def who(self, row: Values) -> str:
+        helper = row.get("acting")
+        if not helper:
+            return self.code(row["role"])
+        relation = "SOMEBODY" if helper["relation"] is Relation.OTHER else helper["relation"]
+        return self.t(_("{name} ({relation}), for you"), name=helper["name"], relation=self.code(relation))
+
+    def advice(self, one: Values) -> Section:
+        rows = [
+            (self.text(row["at"]), f"{self.code(row['role'])}, {row['organisation']['name']}", row["text"])
+            for row in one["messages"]
+        ]
+        facts: Facts = [
+            (_("About"), one["subject"]), (_("State"), self.code(one["state"])),
+            (_("Asked by"), one["practice"]["name"]), (_("Asked of"), one["service"]["name"]),
+        ]  # fmt: skip
+        title = self.t(_("Request for advice {reference}"), reference=one["reference"])
+        return Section(title, facts=self.facts(facts), table=self.table((_("When"), _("Who"), _("What")), rows))
+
+    def elsewhere(self, more: Values) -> Section:
+        said = self.t(
+            _("More is held than is shown here. Other referrals of yours: {referrals}. Requests for advice about you: "
+              "{advice}. Your access code opens one referral only, because others may see the letter it is in. To read "
+              "everything, sign in with your health account, or ask your practice."),
+            referrals=str(more["referrals"]), advice=str(more["advice"]),
+        )  # fmt: skip
+        return Section(self.t(_("What is not in this document")), paragraphs=[said])
 
 
-def _advice(one: Values) -> Section:
-    rows = [
-        (_text(row["at"]), f"{_code(row['role'])}, {row['organisation']['name']}", row["text"])
-        for row in one["messages"]
-    ]
-    facts = [
-        ("About", one["subject"]), ("State", _code(one["state"])), ("Asked by", one["practice"]["name"]),
-        ("Asked of", one["service"]["name"]),
-    ]  # fmt: skip
-    return Section(f"Request for advice {one['reference']}", facts=facts, table=Table(("When", "Who", "What"), rows))
+WEEK = (
+    _("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"), _("Sunday"),
+    _("morning"), _("afternoon"), _("evening"),
+)  # fmt: skip
+"""Marked: the record has the times that never suit in English."""

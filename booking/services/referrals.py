@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -191,6 +191,18 @@ def _visible(work: Work, query: Select[Referral]) -> Select[Referral]:
     return query.where(_seen_by(actor.role, actor.referral_id, actor.organisation_id))
 
 
+def visible_ids_of(work: Work, patient_id: int) -> list[int]:
+    """Keys of a patient's referrals, those that the actor may see."""
+    query = _visible(work, select(Referral).where(Referral.patient_id == patient_id))
+    return list(work.session.scalars(query.with_only_columns(Referral.id)))
+
+
+def visible_references(work: Work, ids: Iterable[int]) -> dict[int, str]:
+    """References by key, of those of the referrals that the actor may see."""
+    query = _visible(work, select(Referral).where(Referral.id.in_(list(ids))))
+    return {row.id: row.ubrn for row in work.session.execute(query.with_only_columns(Referral.id, Referral.ubrn))}
+
+
 def _seen_by(role: Role, own_id: Any, organisation_id: Any) -> ColumnElement[bool]:
     """SQL: a referral that somebody in this role may see; the keys are values or parameters."""
     seen: ColumnElement[bool]
@@ -279,6 +291,7 @@ def cancel_referral(work: Work, ubrn: str, *, reason: str, comment: str | None, 
     permit(work, referral, Action.CANCEL_REFERRAL, why)
     if work.actor.role in PROVIDERS:
         must_be_responsible(work, referral)
+    unheard = referral.state is ReferralState.DRAFT
     given_back = places.booked_ahead(work, referral)
     appointment = _appointment_ahead(work, referral)
     released = places.release_everything(work, referral, reason_code=reason)
@@ -286,7 +299,7 @@ def cancel_referral(work: Work, ubrn: str, *, reason: str, comment: str | None, 
     freed.settle(work, referral)
     for slot_id in given_back:
         freed.freed(work, slot_id)
-    if reason != "PATIENT_DECEASED":  # nobody writes to the dead
+    if reason != "PATIENT_DECEASED" and not unheard:  # nobody writes to the dead, nor of a draft
         outbox.enqueue(
             work, "referral-cancelled", f"referral:{referral.id}:cancelled",
             {"ubrn": referral.ubrn, **({"reference": appointment} if appointment else {})}, referral_id=referral.id,

@@ -29,7 +29,7 @@ from booking.models import (
     Referral,
     ReferralEvent,
 )
-from booking.services import audit
+from booking.services import acting, audit
 from booking.services.work import HOME_ZONE, Work
 
 BATCH = 100
@@ -162,6 +162,7 @@ def _empty_referral(work: Work, referral_id: int, done: Applied) -> None:
         _quietly(session, update(model).where(where == one.id, model.comment.is_not(None)).values(comment=None))
     _quietly(session, update(AccessCode).where(*_live(AccessCode, one.id)).values(revoked_at=work.now))
     _quietly(session, update(AuthSession).where(*_live(AuthSession, one.id)).values(revoked_at=work.now))
+    acting.forget(session, one.id, REMOVED)
     done.files += _remove_files(work, Attachment.referral_id == one.id)
     audit.record(work, f"referral:{one.id}", "retention.empty", after={"policy": POLICY})
     done.referrals += 1

@@ -13,14 +13,23 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from booking.domain.errors import Invalid, NotSignedIn, TooManyAttempts
+from booking.domain.errors import Invalid, NotSignedIn, PasswordTemporary, TooManyAttempts
 from booking.domain.ids import parse_ubrn
 from booking.domain.referral import ReferralState
 from booking.domain.words import Role
 from booking.keys import Keys, new_token, password_matches
-from booking.models import Account, AccountRole, AuthSession, Organisation, Patient, Referral, SignInAttempt
+from booking.models import (
+    Account,
+    AccountRole,
+    ActingPerson,
+    AuthSession,
+    Organisation,
+    Patient,
+    Referral,
+    SignInAttempt,
+)
 from booking.services import access
-from booking.services.work import Actor, Work
+from booking.services.work import Acting, Actor, Work
 
 WINDOW = timedelta(minutes=15)
 PER_NAME_AND_ADDRESS = 5
@@ -96,6 +105,8 @@ def staff_sign_in(work: Work, username: str, password: str, role_id: int | None 
     chosen = next((r for r in live_roles(work.session, account.id) if role_id is None or r.id == role_id), None)
     if chosen is None:
         raise NotSignedIn(WRONG_STAFF, code="WRONG_DETAILS")
+    if account.password_temporary:
+        raise PasswordTemporary("Choose a password of your own first, on the pages.")
     return open_session(work, account_role_id=chosen.id, role=chosen.role)
 
 
@@ -147,6 +158,15 @@ def system_token(work: Work, account_role_id: int, *, days: int) -> SignedIn:
     return SignedIn(token, expires, role, made.id)
 
 
+PATIENT = "patient"
+"""The actor in events and the trail where a patient does something themselves."""
+
+
+def recorded_as(acting: Acting) -> str:
+    """The actor in events and the trail where somebody does it for them: a key, not a name (``docs/identity.md``)."""
+    return f"{acting.relation.lower()} #{acting.id}"
+
+
 _SESSION = (
     select(
         AuthSession,
@@ -157,10 +177,14 @@ _SESSION = (
         Account.name,
         Account.active,
         Organisation.ods_code,
+        ActingPerson.id.label("acting_id"),
+        ActingPerson.name.label("acting_name"),
+        ActingPerson.relation,
     )
     .outerjoin(AccountRole, AccountRole.id == AuthSession.account_role_id)
     .outerjoin(Account, Account.id == AccountRole.account_id)
     .outerjoin(Organisation, Organisation.id == AccountRole.organisation_id)
+    .outerjoin(ActingPerson, (ActingPerson.session_id == AuthSession.id) & ActingPerson.ended_at.is_(None))
     .where(AuthSession.token_hash == bindparam("token_hash"))
 )
 
@@ -179,13 +203,16 @@ def actor_for(session: Session, keys: Keys, token: str, now: datetime) -> Actor 
     ):
         return None
     if found.referral_id is not None:
+        acting = Acting(row.acting_id, row.acting_name, row.relation) if row.acting_id is not None else None
         return Actor(
-            "patient",
+            recorded_as(acting) if acting is not None else PATIENT,
             Role.PATIENT,
             referral_id=found.referral_id,
+            on_behalf_of=PATIENT if acting is not None else None,
             session_id=found.id,
             last_seen_at=found.last_seen_at,
             patient_id=found.patient_id,
+            acting=acting,
         )
     if not row.active or row.withdrawn_at is not None:
         return None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import select, tuple_, union_all
+from sqlalchemy import Subquery, select, tuple_, union_all
 from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import PRIORITY_BIT, ServiceRules
 from booking.domain.targets import dates_of_age
-from booking.domain.words import BookingMode, SlotStatus
-from booking.models import Referral, Service, Slot
+from booking.domain.words import BookingMode, ConsultationMode, Sex, SlotStatus
+from booking.models import Practitioner, Referral, Service, Site, Slot
 from booking.services.directory import rules_of
 from booking.services.places import has_free_place
 from booking.services.work import Work
@@ -25,7 +26,25 @@ class SlotSearch:
     last_date: date | None = None
     after: tuple[datetime, int] | None = None
     """Keyset cursor: the start and key of the last slot of the page before."""
+    slot_ids: tuple[int, ...] = ()
+    """Narrow to these; empty takes all."""
     limit: int = 20
+
+
+class FreeTime(NamedTuple):
+    """A free slot as a plain row: what narrowing and counting need."""
+
+    id: int
+    service_id: int
+    starts_at: datetime
+    ends_at: datetime
+    local_date: date
+    time_zone: str
+    mode: ConsultationMode
+    step_free: bool
+    latitude: float | None
+    longitude: float | None
+    clinician_sex: Sex | None
 
 
 def usable_services(referral: Referral) -> list[tuple[Service, ServiceRules]]:
@@ -39,16 +58,9 @@ def free_slots(work: Work, referral: Referral, search: SlotSearch) -> list[Slot]
 
     One short index range per service, merged: the time does not grow with the number of slots there are.
     """
-    parts = []
-    for service, rules in usable_services(referral):
-        if search.service_ids and service.id not in search.service_ids:
-            continue
-        dates = _dates(rules, referral, search, work.today)
-        if dates is not None:
-            parts.append(_one_service(work, referral, service.id, dates, search))
-    if not parts:
+    candidates = _soonest(work, referral, search)
+    if candidates is None:
         return []
-    candidates = union_all(*(select(part.subquery()) for part in parts)).subquery()
     query = (
         select(Slot)
         .join(candidates, candidates.c.id == Slot.id)
@@ -61,6 +73,50 @@ def free_slots(work: Work, referral: Referral, search: SlotSearch) -> list[Slot]
         .limit(search.limit)
     )
     return list(work.session.scalars(query))
+
+
+def free_times(work: Work, referral: Referral, search: SlotSearch) -> list[FreeTime]:
+    """The same as plain rows, for as many as are to be counted."""
+    candidates = _soonest(work, referral, search)
+    if candidates is None:
+        return []
+    query = (
+        select(
+            Slot.id, Slot.service_id, Slot.starts_at, Slot.ends_at, Slot.local_date, Slot.time_zone, Slot.mode,
+            Site.step_free, Site.latitude, Site.longitude, Practitioner.sex,
+        )
+        .join(candidates, candidates.c.id == Slot.id)
+        .join(Site, Site.id == Slot.site_id)
+        .outerjoin(Practitioner, Practitioner.id == Slot.practitioner_id)
+        .order_by(Slot.starts_at, Slot.id)
+        .limit(search.limit)
+    )  # fmt: skip
+    return [FreeTime(*row) for row in work.rows(query).all()]
+
+
+def first_days(work: Work, referral: Referral) -> dict[int, date]:
+    """The first day with a free time at each bookable service of the shortlist; without those that have none."""
+    soonest = _soonest(work, referral, SlotSearch(limit=1))
+    if soonest is None:
+        return {}
+    query = select(Slot.service_id, Slot.local_date).join(soonest, soonest.c.id == Slot.id)
+    return {row.service_id: row.local_date for row in work.rows(query).all()}
+
+
+def _soonest(work: Work, referral: Referral, search: SlotSearch) -> Subquery | None:
+    parts = _parts(work, referral, search)
+    return union_all(*(select(part.subquery()) for part in parts)).subquery() if parts else None
+
+
+def _parts(work: Work, referral: Referral, search: SlotSearch):  # type: ignore[no-untyped-def]
+    parts = []
+    for service, rules in usable_services(referral):
+        if search.service_ids and service.id not in search.service_ids:
+            continue
+        dates = _dates(rules, referral, search, work.today)
+        if dates is not None:
+            parts.append(_one_service(work, referral, service.id, dates, search))
+    return parts
 
 
 def _dates(rules: ServiceRules, referral: Referral, search: SlotSearch, today: date) -> tuple[date, date] | None:
@@ -89,6 +145,8 @@ def _one_service(work: Work, referral: Referral, service_id: int, dates: tuple[d
     )
     if referral.named_practitioner_id is not None:
         query = query.where(Slot.practitioner_id == referral.named_practitioner_id)
+    if search.slot_ids:
+        query = query.where(Slot.id.in_(search.slot_ids))
     if search.after is not None:
         query = query.where(tuple_(Slot.starts_at, Slot.id) > search.after)
     return query.order_by(Slot.starts_at, Slot.id).limit(search.limit)

@@ -12,11 +12,20 @@ from sqlalchemy import CursorResult, Executable
 from sqlalchemy.orm import Session
 
 from booking.config import Config
-from booking.domain.words import Role
+from booking.domain.words import Relation, Role
 from booking.keys import Keys
 
 HOME_ZONE = ZoneInfo("Europe/London")
 """The zone of plan days, due dates and ages: the country's. Appointments have their site's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Somebody who does things for a patient in the patient's session; see :mod:`booking.services.acting`."""
+
+    id: int
+    name: str
+    relation: Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,8 @@ class Actor:
     account_id: int | None = None
     patient_id: int | None = None
     """Set where the patient proved who they are, not only that they hold a referral's code."""
+    acting: Acting | None = None
+    """Who is at the keyboard, where it is not the patient."""
 
     @property
     def key(self) -> str:

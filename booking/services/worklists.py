@@ -36,6 +36,9 @@ class Wanted:
     service_id: int | None = None
     priority: Priority | None = None
     overdue: bool | None = None
+    state: str | None = None
+    referrer: str | None = None
+    """The clinician who referred, or asked."""
     order: Order = Order.DUE
     after: tuple[str, int] | None = None
     """Keyset cursor: the sort key and the row key of the last entry of the page before."""
@@ -113,6 +116,10 @@ def entries(work: Work, wanted: Wanted) -> list[Entry]:
     if wanted.overdue is not None:
         late = thing.worklist_due < work.today
         query = query.where(late if wanted.overdue else ~late)
+    if wanted.state is not None:
+        query = query.where(thing.state == wanted.state)
+    if wanted.referrer is not None:
+        query = query.where(thing.referrer == wanted.referrer)
     column = _sorted_by(thing, wanted.order)
     if wanted.after is not None:
         query = query.where(_beyond(thing, column, wanted.order, wanted.after))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from flask import g
+from flask import g, request
 from jinja2 import ChainableUndefined, ChoiceLoader, PackageLoader
 
 from booking.domain.ids import show_access_code, show_ubrn
-from booking.domain.words import Role
+from booking.domain.words import Relation, Role
 from booking.edge.flask_app import BookingApp, current_app
 from booking.services import accounts
 from booking.services.work import HOME_ZONE, Actor, Work
-from booking.web import say, spoken
+from booking.web import said_by, say, spoken
 
 Links = tuple[tuple[str, str], ...]
 REFERRING: Links = (
@@ -56,8 +56,10 @@ def register(app: BookingApp) -> None:
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         ubrn=show_ubrn, code=show_access_code, nhs_number=say.nhs_number, day=say.day, day_year=say.day_year,
-        moment=moment, words=say.label, count=say.count,
+        moment=moment, words=say.label, count=say.count, relation=said_by.relation, whole_day=say.whole_day,
+        spoken=spoken.gettext,
     )  # fmt: skip
+    app.jinja_env.globals["all_relations"] = lambda: list(Relation)
     app.context_processor(visitor)
     spoken.register(app)
 
@@ -85,6 +87,9 @@ def visitor() -> dict[str, Any]:
         "several_roles": staff and unit is not None and len(accounts.my_roles(unit)) > 1,
         "language": spoken.language().value,
         "large_print": spoken.large_print(),
+        "written_in": spoken.recorded_language(),
+        "english_only": spoken.for_staff(),
+        "here": request.path if request.method == "POST" else request.full_path.removesuffix("?"),
         "endpoints": current_app().view_functions,
         "nav": _nav(actor) if known and actor is not None else (),
         "today": unit.today if unit is not None else date.today(),  # noqa: DTZ011  # a year in a footer

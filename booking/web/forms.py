@@ -13,6 +13,7 @@ from werkzeug.datastructures import MultiDict
 from booking.domain.errors import BookingError, Invalid
 from booking.domain.slot import FIRST_YEAR, LAST_YEAR
 from booking.services.booking import Choice
+from booking.web.spoken import gettext
 
 Kind = TypeVar("Kind", bound=StrEnum)
 LONGEST = 4000
@@ -41,9 +42,9 @@ class Form:
         if not text and message:
             self.fail(name, message)
         if len(text) > most:
-            self.fail(name, f"This must be {most} characters or fewer.")
+            self.fail(name, gettext("This must be {most} characters or fewer.").format(most=most))
         elif any(ord(c) < 32 and c not in "\r\n\t" for c in text):
-            self.fail(name, "This holds characters that are not text.")
+            self.fail(name, gettext("This holds characters that are not text."))
         return text
 
     def one_of(self, name: str, kind: type[Kind], message: str) -> Kind | None:
@@ -70,18 +71,21 @@ class Form:
         """Three boxes: day, month, year."""
         parts = [self.get(f"{name}-{part}").strip() for part in ("day", "month", "year")]
         if not any(parts):
-            self.fail(name, f"Enter {what}")
+            self.fail(name, gettext("Enter {what}").format(what=what))
             return None
-        missing = [word for word, part in zip(("a day", "a month", "a year"), parts, strict=True) if not part]
+        words = (gettext("a day"), gettext("a month"), gettext("a year"))
+        missing = [word for word, part in zip(words, parts, strict=True) if not part]
         if missing:
-            self.fail(name, f"{what.capitalize()} must include {' and '.join(missing)}")
+            said = gettext("{one} and {other}").format(one=missing[0], other=missing[1]) if missing[1:] else missing[0]
+            self.fail(name, gettext("{what} must include {missing}").format(what=_large(what), missing=said))
             return None
         try:
             if not all(part.isascii() and part.isdigit() for part in parts) or len(parts[2]) != 4:
                 raise ValueError(parts)
             return date(int(parts[2]), int(parts[1]), int(parts[0]))
         except (ValueError, OverflowError):
-            self.fail(name, f"{what.capitalize()} must be a real date, like 27 3 1968")
+            said = gettext("{what} must be a real date, like 27 3 1968")
+            self.fail(name, said.format(what=_large(what)))
             return None
 
     def refuse(self, error: BookingError, names: Iterable[str], otherwise: str) -> None:
@@ -92,6 +96,10 @@ class Form:
             self.fail(base if base in known else otherwise, fault.message)
         if not error.errors:
             self.fail(otherwise, error.message)
+
+
+def _large(what: str) -> str:
+    return what[:1].upper() + what[1:]
 
 
 def read_key(text: str | None) -> int | None:

@@ -23,7 +23,7 @@ from booking.services.work import Work
 from booking.web.forms import Form
 
 FIELD = "kept"
-SECRETS = ("csrf_token", "password", FIELD)
+SECRETS = ("csrf_token", "password", "old", "new", "again", "given", FIELD)
 LARGEST = 60_000
 """Characters of a form, sealed: more than any form of ours holds."""
 GOOD_FOR = timedelta(hours=12)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from booking.domain.geo import distance_km, miles
+from booking.domain.words import ConsultationMode, Sex
+from booking.languages import _
 from booking.models import Offer, Patient, Referral, Slot
-from booking.services.work import Work
+from booking.services.work import HOME_ZONE, Work
 from booking.web import say
+from booking.web.spoken import gettext
 
 KEPT = "We are keeping this time for you."
 """A reason the page says by itself, with the time it ends."""
+CLOCKS = {
+    (1, 0): _("The clocks go forward that day. The time shown is the time by the clock at the clinic."),
+    (-1, 0): _("The clocks go back that day. The time shown is the time by the clock at the clinic."),
+    (-1, 1): _("The clocks go back that day, and this hour comes twice. Your time is in the second one."),
+    (-1, -1): _("The clocks go back that day, and this hour comes twice. Your time is in the first one."),
+}
+"""By which way the clocks go, and whether the time is in the hour that comes twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +44,36 @@ class ShownSlot:
     site: str
     address: str
     mode: str
+    in_person: bool
+    by_video: bool
     practitioner: str | None
+    practitioner_sex: str | None
+    clinician_sex: Sex | None
+    interpreters: bool
     miles: str | None
     step_free: bool
     instructions: str
+    telephone: str | None
+    clocks: str | None
+    """Said where the clocks change on that day."""
+    service_id: int
+    site_id: int
+    latitude: float | None
+    longitude: float | None
+    offer_id: int | None = None
     reasons: tuple[str, ...] = ()
     kept_until: datetime | None = None
+    kept_words: str = ""
+    pin: str = ""
+    """The letter of its place on a map beside it."""
+    against: tuple[str, ...] = ()
+    """What the patient needs and this time does not have."""
 
 
 def slot(work: Work, found: Slot, referral: Referral, **more: object) -> ShownSlot:
     """``found`` with service, provider, site and clinician loaded."""
     local = found.starts_at.astimezone(ZoneInfo(found.time_zone))
+    who = found.practitioner
     return ShownSlot(
         slot_id=found.id,
         starts_at=found.starts_at.isoformat(),
@@ -59,19 +89,44 @@ def slot(work: Work, found: Slot, referral: Referral, **more: object) -> ShownSl
         provider=found.service.organisation.name,
         site=found.site.name,
         address=", ".join(part for part in (found.site.address, found.site.postcode) if part),
-        mode=say.label(found.mode),
-        practitioner=found.practitioner.name if found.practitioner else None,
+        mode=say.spoken_label(found.mode),
+        in_person=found.mode is ConsultationMode.IN_PERSON,
+        by_video=found.mode is ConsultationMode.VIDEO,
+        practitioner=who.name if who else None,
+        practitioner_sex=say.spoken_label(who.sex) if who and who.sex in (Sex.FEMALE, Sex.MALE) else None,
+        clinician_sex=who.sex if who else None,
+        interpreters=found.service.interpreters,
         miles=_miles(found, referral.patient),
         step_free=found.site.step_free,
         instructions=found.service.instructions,
+        telephone=found.service.telephone,
+        clocks=clocks(local),
+        service_id=found.service_id,
+        site_id=found.site_id,
+        latitude=found.site.latitude,
+        longitude=found.site.longitude,
         **more,  # type: ignore[arg-type]
     )
 
 
 def offer(work: Work, made: Offer, referral: Referral) -> ShownSlot:
     until = min(made.expires_at, made.slot.starts_at) if made.guaranteed else None
-    said = [words for words in made.reasons.get("words", ()) if words != KEPT or until is None]
-    return slot(work, made.slot, referral, reasons=tuple(said), kept_until=until)
+    said = [reason(words) for words in made.reasons.get("words", ()) if words != KEPT or until is None]
+    kept = say.until(until.astimezone(HOME_ZONE)) if until is not None else ""
+    return slot(
+        work, made.slot, referral, reasons=tuple(said), kept_until=until, kept_words=kept, offer_id=made.id
+    )  # fmt: skip
+
+
+def clocks(local: datetime) -> str | None:
+    """A sentence where the clocks change on that day."""
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    before, after = midnight.utcoffset(), (midnight + timedelta(days=1)).utcoffset()
+    if before == after or before is None or after is None:
+        return None
+    way = 1 if after > before else -1
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return gettext(CLOCKS[way, (1 if local.fold else -1) if twice and way < 0 else 0])
 
 
 def _miles(found: Slot, patient: Patient) -> str | None:
@@ -79,17 +134,43 @@ def _miles(found: Slot, patient: Patient) -> str | None:
     if None in (patient.latitude, patient.longitude, site.latitude, site.longitude):
         return None
     far = distance_km(patient.latitude or 0.0, patient.longitude or 0.0, site.latitude or 0.0, site.longitude or 0.0)
-    shown = f"{miles(far):.1f}"
-    return f"{shown} mile{'' if shown == '1.0' else 's'}"
+    return say.miles(miles(far))
+
+
+# Reasons are kept as English sentences with the offer; a page in another language says the same with its own.
+_REASONS = tuple(
+    (re.compile(re.escape(text).replace(r"\{n\}", r"(?P<n>[\d.]+)")), text)
+    for text in (
+        _("We are keeping this time for you."),
+        _("This is the earliest time at the clinics your GP chose."),
+        _("It is {n} miles from you, the nearest of these clinics."),
+        _("It is {n} miles from you."),
+        _("It is 1 day before your target date."),
+        _("It is {n} days before your target date."),
+        _("It is on your target date."),
+        _("It is 1 day after your target date: no earlier time was free for you."),
+        _("It is {n} days after your target date: no earlier time was free for you."),
+    )
+)
+
+
+def reason(words: str) -> str:
+    """One of the reasons kept with an offer, in the language of the page."""
+    for pattern, text in _REASONS:
+        if found := pattern.fullmatch(words):
+            return gettext(text).format(**found.groupdict())
+    return words
 
 
 def needs(patient: Patient) -> list[str]:
-    """What the practice recorded that the patient needs of an appointment."""
-    said = ["step-free access"] if patient.step_free else []
+    """What was recorded that the patient needs of an appointment."""
+    said = [gettext("step-free access")] if patient.step_free else []
     if patient.interpreter_language:
-        said.append(f"an interpreter ({patient.interpreter_language})")
+        said.append(gettext("an interpreter ({language})").format(language=patient.interpreter_language))
     if patient.clinician_sex is not None:
-        said.append(f"a {patient.clinician_sex.value} clinician")
+        said.append(
+            gettext("a female clinician") if patient.clinician_sex is Sex.FEMALE else gettext("a male clinician")
+        )
     if not patient.video_possible:
-        said.append("no video appointments")
+        said.append(gettext("no video appointments"))
     return said

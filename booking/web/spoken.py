@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from flask import g, session
+from flask import g, has_request_context, request, session
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -15,8 +15,10 @@ from booking.languages import catalogue
 from booking.models import Patient, Referral
 from booking.services.work import Actor, Work
 
-CHOSEN = "language"
-"""The key in the cookie."""
+CHOSEN, LARGE = "language", "large_print"
+"""The keys in the cookie."""
+STAYS = (CHOSEN, LARGE)
+"""What stays when somebody else comes in by this browser, or goes: it says nothing about anybody."""
 PAGES = "pages"
 """The catalogue of what pages say."""
 
@@ -27,33 +29,53 @@ def language() -> Language:
 
 
 def large_print() -> bool:
-    """Whether the patient who is signed in asked for large print."""
+    """Whether large print was chosen for this browser, or the patient's record asks for it."""
     return _wishes()[1]
 
 
-def _wishes() -> tuple[Language, bool]:
+def recorded_language() -> Language | None:
+    """What letters and messages to the patient who is signed in are written in; None where nobody is."""
+    return _wishes()[2]
+
+
+Wishes = tuple[Language, bool, Language | None]
+
+
+def _wishes() -> Wishes:
     if "wishes" not in g:
-        recorded, large = _recorded(g.get("work"))
-        chosen = session.get(CHOSEN)
-        g.wishes = (Language(chosen) if chosen in set(Language) else recorded), large
-    found: tuple[Language, bool] = g.wishes
-    return found
+        found = _recorded(g.get("work"))
+        recorded, large = found or (Language.ENGLISH, False)
+        chosen, chosen_size = session.get(CHOSEN), session.get(LARGE)
+        if chosen in set(Language) and not for_staff():
+            recorded = Language(chosen)
+        g.wishes = recorded, large if chosen_size is None else bool(chosen_size), found[0] if found else None
+    wishes: Wishes = g.wishes
+    return wishes
 
 
-def _recorded(unit: Work | None) -> tuple[Language, bool]:
+def for_staff() -> bool:
+    """Pages of staff are in English only."""
+    unit: Work | None = g.get("work")
+    signed_in = unit is not None and unit.actor.session_id is not None
+    if unit is not None and signed_in:
+        return unit.actor.role is not Role.PATIENT
+    return request.path.startswith("/staff")
+
+
+def _recorded(unit: Work | None) -> tuple[Language, bool] | None:
     if unit is None or unit.actor.role is not Role.PATIENT:
-        return Language.ENGLISH, False
+        return None
     if not g.get("over"):
         return _read(unit.session, unit.actor)
     with contextlib.suppress(DBAPIError), current_app().database.unit_of_work(write=False) as apart:
         return _read(apart, unit.actor)
-    return Language.ENGLISH, False
+    return None
 
 
-def _read(session: Session, actor: Actor) -> tuple[Language, bool]:
+def _read(session: Session, actor: Actor) -> tuple[Language, bool] | None:
     wanted = select(Patient.language, Patient.large_print).join(Referral, Referral.patient_id == Patient.id)
     row = session.execute(wanted.where(Referral.id == actor.referral_id)).first()
-    return (row.language, row.large_print) if row is not None else (Language.ENGLISH, False)
+    return (row.language, row.large_print) if row is not None else None
 
 
 def forget() -> None:
@@ -62,6 +84,9 @@ def forget() -> None:
 
 
 def gettext(text: str) -> str:
+    """The text in the language of the page; as it stands where no page is being made."""
+    if not has_request_context():
+        return text
     return catalogue(language(), PAGES).gettext(text)
 
 

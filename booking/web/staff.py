@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.domain.words import COMMISSIONERS, PROVIDERS, REFERRERS
+from booking.domain.words import COMMISSIONERS, PROVIDERS, REFERRERS, Role
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.models import Organisation
@@ -17,8 +17,9 @@ STAFF = (*REFERRERS, *PROVIDERS, *COMMISSIONERS)
 staff_only = allow(*STAFF, via=Via.COOKIE)
 HOMES = {
     **dict.fromkeys(REFERRERS, "web.referrals"),
-    **dict.fromkeys(PROVIDERS, "web.clinic"),
-    **dict.fromkeys(COMMISSIONERS, "web.plan"),
+    **dict.fromkeys(PROVIDERS, "web.desk"),
+    Role.SERVICE_DEFINER: "web.defined_services",
+    **dict.fromkeys(COMMISSIONERS, "web.overview"),
 }
 
 

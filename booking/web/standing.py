@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 from booking.domain.referral import ReferralState
+from booking.languages import _
 from booking.models import Referral
-from booking.web.say import day_year
+from booking.web.say import whole_day
+from booking.web.spoken import gettext
 
 S = ReferralState
 
 WORDS = {
-    S.DRAFT: "{practice} is still writing this referral.",
-    S.AWAITING_TRIAGE: (
+    S.DRAFT: _("{practice} is still writing this referral."),
+    S.AWAITING_TRIAGE: _(
         "A clinician is reading your referral first, to find the right clinic for you. You will hear by {due}. "
         "There is nothing you need to do."
     ),
-    S.TRIAGED_PROVIDER_TO_ACTION: (
+    S.TRIAGED_PROVIDER_TO_ACTION: _(
         "A clinician has read your referral and accepted it. The clinic will arrange an appointment with you by {due}."
     ),
-    S.DEFERRED_TO_PROVIDER: (
+    S.DEFERRED_TO_PROVIDER: _(
         "The clinic had no free times, and has been asked to find you one. It will contact you by {due}. As soon as a "
         "time that suits you is free it is kept for you, and you see it here."
     ),
-    S.APPT_CANCELLED_BY_PROVIDER: (
+    S.APPT_CANCELLED_BY_PROVIDER: _(
         "The clinic had to cancel your appointment. We are sorry. You are first in line for a new one, and your wait "
         "still counts from when you were referred."
     ),
-    S.TRIAGE_RESPONSE: (
+    S.TRIAGE_RESPONSE: _(
         "The clinic has sent {practice} its advice. {practice} will talk with you about what happens next."
     ),
-    S.REJECTED: "The clinic has sent your referral back to {practice}, who will talk with you about what happens next.",
-    S.DID_NOT_ATTEND: (
+    S.REJECTED: _(
+        "The clinic has sent your referral back to {practice}, who will talk with you about what happens next."
+    ),
+    S.DID_NOT_ATTEND: _(
         "We have it that you did not come to your appointment. The clinic or {practice} will be in touch about what "
         "happens next. If you were there, please tell them."
     ),
-    S.ASSESSMENT_RESULT: "The clinic has seen you and has written to {practice} with the result.",
-    S.ATTENDED: "You have been seen. The clinic will tell you what happens next.",
-    S.CLOSED: "This referral is complete. There is nothing to book.",
-    S.CANCELLED_REFERRAL: "This referral was cancelled. There is nothing to book.",
+    S.ASSESSMENT_RESULT: _("The clinic has seen you and has written to {practice} with the result."),
+    S.ATTENDED: _("You have been seen. The clinic will tell you what happens next."),
+    S.CLOSED: _("This referral is complete. There is nothing to book."),
+    S.CANCELLED_REFERRAL: _("This referral was cancelled. There is nothing to book."),
 }
 
 
@@ -45,5 +49,5 @@ def standing(referral: Referral) -> str | None:
     said = WORDS.get(referral.state)
     if said is None:
         return None
-    due = day_year(referral.worklist_due) if referral.worklist_due is not None else "soon"
-    return said.format(practice=referral.practice.name, due=due)
+    due = whole_day(referral.worklist_due) if referral.worklist_due is not None else gettext("soon")
+    return gettext(said).format(practice=referral.practice.name, due=due)

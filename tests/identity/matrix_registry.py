@@ -59,7 +59,8 @@ CHOOSING = {
     "attachments.print_patient_letter", "bookings.book_slot", "bookings.ensure_offers", "bookings.hold_slot",
     "bookings.read_offers", "bookings.search_slots", "clinics.decline_offer", "life.do_change_shortlist",
     "life.do_defer_to_provider", "referring.reissue_access_code", "web.choices", "web.choose", "web.look_again",
-    "web.times",
+    "web.book_for", "web.book_for_send", "web.hold_for", "web.offer_for", "web.times",
+    "web.compare", "web.decline", "web.decline_send", "web.join", "web.join_send", "web.remember_times",
 }  # fmt: skip
 
 
@@ -67,9 +68,13 @@ def _session(scene: Scene) -> int:
     return scene.whose.session_id if scene.role is Role.PATIENT else scene.side.sessions[scene.role]
 
 
+def _about_advice(scene: Scene) -> bool:
+    return scene.endpoint.startswith(("advice.", "web.advice"))
+
+
 PARAMETERS: dict[str, Callable[[Scene], Any]] = {
     "ubrn": lambda s: s.referral.ubrn,
-    "reference": lambda s: s.whose.request.reference if s.endpoint.startswith("advice.") else s.whose.booked.reference,
+    "reference": lambda s: s.whose.request.reference if _about_advice(s) else s.whose.booked.reference,
     "patient_id": lambda s: s.whose.patient.id,
     "attachment_id": lambda s: (s.whose.triage if s.role in PROVIDERS else s.whose.attachment).id,
     "message_id": lambda s: (s.side.notice if s.role in PROVIDERS else s.whose.message).id,
@@ -87,6 +92,9 @@ PARAMETERS: dict[str, Callable[[Scene], Any]] = {
     "slot_ids": lambda s: [s.side.slots[-1].id],
     "site": lambda s: s.side.site.ods_code,
     "organisation": lambda s: s.side.practice.ods_code,
+    "template_id": lambda s: s.side.template.id,
+    "upload_id": lambda s: s.side.upload.id,
+    "cancellation_id": lambda s: s.side.cancellation.id,
 }
 PATIENTS_OWN = {"ubrn", "reference", "attachment_id", "offer_id", "hold_id", "session_id", "patient_id", "nhs_number"}
 """Those that another patient of the same practice has too."""
@@ -97,6 +105,7 @@ EVERYWHERE: dict[str, Callable[[Scene], Any]] = {
     "version": lambda _: 1,
     "name": lambda _: next(iter(REPORTS)),
     "kind": lambda _: "staff",
+    "action": lambda _: "cancel-referral",
 }
 
 VERSIONS: dict[str, Callable[[Scene], int]] = {
@@ -141,8 +150,11 @@ EXTRA: dict[str, Callable[[Scene], dict[str, Any]]] = {
 FORMS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "web.my_referrals_send": lambda s: {"ubrn": s.whose.referral.ubrn},
     "web.staff_role_send": lambda s: {"role": s.side.roles[s.role].id} if s.role in s.side.roles else {},
-    "web.refer_find": lambda s: {"nhs_number": s.whose.patient.nhs_number},
+    "web.refer_send": lambda s: {"nhs_number": s.whose.patient.nhs_number},
+    "web.attendance": lambda _: {"step": "attended"},
     "web.choose": lambda s: {"slot_id": s.side.slots[-1].id},
+    "web.hold_for": lambda s: {"slot_id": s.side.slots[-1].id},
+    "web.book_for_send": lambda s: {"slot_id": s.side.slots[-1].id},
 }
 IN_BODY: dict[str, set[int]] = {
     "advice.ask": {404},

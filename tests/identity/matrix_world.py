@@ -24,6 +24,7 @@ from booking.models import (
     AdviceRequest,
     Attachment,
     Booking,
+    ClinicCancellation,
     CommissioningRule,
     Offer,
     Organisation,
@@ -33,10 +34,22 @@ from booking.models import (
     PolicyPreview,
     Referral,
     Service,
+    SessionTemplate,
     Site,
     Slot,
+    SlotUpload,
 )
-from booking.services import accounts, advice, attachments, booking, offers, policy, sign_in
+from booking.services import (
+    accounts,
+    advice,
+    attachments,
+    booking,
+    offers,
+    policy,
+    session_templates,
+    sign_in,
+    slot_uploads,
+)
 from booking.services.booking import Choice
 from booking.services.work import Actor, Work
 from tests import factories
@@ -115,6 +128,9 @@ class Side:
     preview: PolicyPreview
     notice: OutboxMessage
     """To the provider, and failed."""
+    cancellation: ClinicCancellation
+    template: SessionTemplate
+    upload: SlotUpload
     whose: list[Whose] = field(default_factory=list)
 
     def organisation(self, role: Role) -> Organisation:
@@ -146,7 +162,8 @@ def side(work: Work, letter: str) -> Side:
     made = Side(
         letter, commissioner, practice, provider, site, service, slots, roles, tokens, sessions, {},
         _rule(work, service, commissioner), _preview(work, commissioner),
-        _failed(work, f"notice:{letter}", {"organisation_id": provider.id}, None),
+        _failed(work, f"notice:{letter}", {"organisation_id": provider.id}, None), _cancellation(work, provider),
+        *_publishing(work, provider, service),
     )  # fmt: skip
     for role in STAFF:
         roles[role] = factories.account(work, role, made.organisation(role), f"{role.lower()}@{letter}".lower())
@@ -179,6 +196,23 @@ def _preview(work: Work, commissioner: Organisation) -> PolicyPreview:
     work.session.add(made)
     work.session.flush()
     return made
+
+
+def _cancellation(work: Work, provider: Organisation) -> ClinicCancellation:
+    made = ClinicCancellation(
+        organisation_id=provider.id, reason_code="OTHER", cancelled_at=work.now, cancelled_by="somebody", slots=1,
+        appointments=0,
+    )  # fmt: skip
+    work.session.add(made)
+    work.session.flush()
+    return made
+
+
+def _publishing(work: Work, provider: Organisation, service: Service) -> tuple[SessionTemplate, SlotUpload]:
+    mine = factories.acting(work, Role.PROVIDER_ADMIN, provider)
+    template = session_templates.save(mine, service.id, "Mornings", {"weekday": ["Monday"], "starts": "09:00"})
+    content = b"slot_id,date,start,minutes\nA,2026-09-01,09:00,20\nB,never,09:00,20\n"
+    return template, slot_uploads.look(mine, "slots.csv", content, service.id)
 
 
 def _failed(work: Work, key: str, payload: dict[str, Any], referral_id: int | None) -> OutboxMessage:

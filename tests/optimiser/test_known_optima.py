@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import orlib
+from benchmarks.assignment import cheapest_only, generated, largest_shard, written_out
 from optimiser.arrays import I64
 from optimiser.columns import Columns
 from optimiser.shard_solver import solve_shard
@@ -105,3 +106,21 @@ def test_perfect_matching_built_from_prices(rows: int) -> None:
     for made in (orlib.by_day, orlib.as_forecast):
         plan = solve_shard(made(matching))
         assert (plan.objective, plan.certified) == (optimum, True)
+
+
+def test_an_instance_of_the_cheapest_pairs() -> None:
+    """The pairs that every solver is given in the benchmark are the shard's own, at its costs."""
+    shard = largest_shard(generated(300, 1))
+    whole, few = written_out(shard), cheapest_only(shard, 5)
+    listed = written_out(few)
+    assert np.bincount(listed.row).max() == 5
+    cost = {(row, bucket): cost for row, bucket, cost in zip(whole.row, whole.bucket, whole.cost, strict=True)}
+    for row in range(listed.rows):
+        mine = np.flatnonzero(listed.row == row)
+        assert [cost[row, bucket] for bucket in listed.bucket[mine]] == listed.cost[mine].tolist()
+        least = np.sort(whole.cost[(whole.row == row) & (whole.cost < whole.unplaced[row])])[:5]
+        assert np.array_equal(np.sort(listed.cost[mine]), least)
+    best = solve_shard(shard)
+    assert solve_shard(few).certified
+    assert solve_shard(few).objective >= best.objective
+    assert solve_shard(cheapest_only(shard, 10_000)).objective == best.objective

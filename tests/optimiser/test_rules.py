@@ -151,6 +151,7 @@ def test_number_of_processes_changes_nothing(medium: Problem) -> None:
 
 def test_a_coarse_start_changes_nothing_but_time(monkeypatch: pytest.MonkeyPatch, medium: Problem) -> None:
     plain = solve(medium)
+    monkeypatch.setattr("optimiser.shard_solver.MOST_LISTED", -1)
     monkeypatch.setattr("optimiser.shard_solver.SMALLEST_SAMPLE", 10)
     coarse = solve(medium)
     assert coarse.certified

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
 
@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from benchmarks import orlib
 from optimiser import Expected, Policy, Problem, certify, check, shard_solver, solve
 from optimiser.arrays import I64
+from optimiser.auction import FINEST, auction
 from optimiser.columns import Columns, merge
 from optimiser.compiling import Shard, fold, shards_of
 from optimiser.flow import Master, solve_master
 from optimiser.generate import generate
 from optimiser.merging import merged
-from optimiser.pairs import Pairs, pair_cost, pairs_of
-from optimiser.residual import shortest
+from optimiser.pairs import Pairs, every_pair, pair_cost, pairs_of
+from optimiser.residual import reduced, shortest
 from optimiser.shard_solver import Start, solve_shard
 from optimiser.simplex import Tree, plant, seats, sweep
 
@@ -104,11 +105,20 @@ def _open(shard: Shard, row: int, bucket: int) -> bool:
     )
 
 
+@contextmanager
+def never_listed() -> Iterator[None]:
+    """No shard is small enough for all of its pairs at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_solver, "MOST_LISTED", -1)
+        yield
+
+
 @settings(max_examples=2_000, deadline=None)
-@given(SEEDS)
-def test_brute_force_agrees_on_thousands(seed: int) -> None:
+@given(SEEDS, st.booleans())
+def test_brute_force_agrees_on_thousands(seed: int, listed: bool) -> None:
     problem = small(seed)
-    plan = solve(problem)
+    with nullcontext() if listed else never_listed():
+        plan = solve(problem)
     assert plan.objective == least(*options_of(problem))
     assert plan.certified
     assert certify(problem, plan).valid
@@ -119,7 +129,7 @@ def test_brute_force_agrees_on_thousands(seed: int) -> None:
 def bad_masters() -> Iterator[None]:
     """One greedy pass, one drawn column a row, one master whatever its gap."""
     poor = Start(1, 1, 1)
-    with pytest.MonkeyPatch.context() as patch:
+    with never_listed(), pytest.MonkeyPatch.context() as patch:
         for name in ("FIRST", "ROUGH", "LAST"):
             patch.setattr(shard_solver, name, poor)
         patch.setattr(shard_solver, "MASTER_ROUNDS", 1)
@@ -150,6 +160,29 @@ def test_bad_masters_on_real_limits(seed: int) -> None:
 
 
 @settings(max_examples=100, deadline=None)
+@given(SEEDS, st.integers(1, 60), st.integers(1, 12), st.integers(1, 6), st.sampled_from((0, 2, 1000, 10**7)))
+def test_an_auction_ends_within_its_finest_eps(seed: int, rows: int, buckets: int, most: int, spread: int) -> None:
+    cost, capacity, unplaced, optimum = built(seed, rows, buckets, most, spread)
+    pairs = pairs_of(orlib.shard_of(cost, capacity, unplaced))
+    flow, _ = auction(Master(pairs.unplaced, pairs.capacity, every_pair(pairs)))
+    assert optimum <= flow.cost <= optimum + rows * FINEST
+
+
+@pytest.mark.parametrize("load", [0.7, 1.4])
+def test_all_pairs_at_once_or_none_the_same_objective(load: float) -> None:
+    problem = generate(3_000, seed=5, load=load)
+    with never_listed():
+        plan = solve(problem)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard_solver, "LISTED_A_ROW", 10**9)
+        listed = solve(problem)
+    assert listed.pairs_in_memory > plan.pairs_in_memory
+    assert listed.objective == plan.objective
+    assert listed.certified
+    assert certify(problem, listed).valid
+
+
+@settings(max_examples=100, deadline=None)
 @given(SEEDS, st.integers(1, 60), st.sampled_from((0.5, 1.0, 2.0)))
 def test_whole_days_cost_what_half_days_cost(seed: int, n: int, load: float) -> None:
     problem = generate(n, seed=seed, specialties=1, services=3, load=load, limits=False, horizon_days=21).canonical()
@@ -177,6 +210,15 @@ def planted(shard: Shard, columns: Columns) -> tuple[Pairs, Tree]:
     master = Master(pairs.unplaced, pairs.capacity, columns)
     flow = solve_master(master)
     return pairs, plant(pairs, columns, flow, shortest(master, flow))
+
+
+def bought(shard: Shard) -> tuple[Pairs, Tree]:
+    """The tree of an auction that stops at its coarsest."""
+    pairs = pairs_of(shard)
+    columns = every_pair(pairs)
+    master = Master(pairs.unplaced, pairs.capacity, columns)
+    flow, price = auction(master, late=lambda: True)
+    return pairs, plant(pairs, columns, flow, shortest(reduced(master, flow, price), flow))
 
 
 def few_columns(shard: Shard, seed: int) -> Columns:
@@ -258,9 +300,9 @@ def lists(tree: Tree, rows: int, root: int, children: dict[int, set[int]]) -> No
         assert set(found) == {x for x in children[node] if x >= rows or children[x]}
 
 
-@settings(max_examples=250, deadline=None)
-@given(SEEDS, st.booleans())
-def test_the_tree_stays_sound(seed: int, real: bool) -> None:
+@settings(max_examples=400, deadline=None)
+@given(SEEDS, st.booleans(), st.booleans())
+def test_the_tree_stays_sound(seed: int, real: bool, auctioned: bool) -> None:
     if real:
         problem = small(seed).canonical()
         shard = shards_of(problem, fold(problem))[0]
@@ -269,7 +311,7 @@ def test_the_tree_stays_sound(seed: int, real: bool) -> None:
         rows, buckets, most, spread = (int(rng.integers(1, top)) for top in (14, 8, 4, 30))
         cost, capacity, unplaced, _ = built(seed, rows, buckets, most, spread)
         shard = orlib.shard_of(cost, capacity, unplaced)
-    pairs, tree = planted(shard, few_columns(shard, seed))
+    pairs, tree = bought(shard) if auctioned else planted(shard, few_columns(shard, seed))
     sound(pairs, tree)
     total = cost_of(pairs, tree)
     order = np.random.default_rng(seed).permutation(len(pairs.unplaced))

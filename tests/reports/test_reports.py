@@ -42,7 +42,7 @@ def test_the_catalogue(client: FlaskClient, commissioner: Headers) -> None:
     assert [one["name"] for one in listed] == list(REPORTS)
     assert {one["name"] for one in listed} == {
         "referrals", "bookings", "deferrals", "choice", "waits", "slots", "attendance", "messages", "worklists",
-        "cancellations", "next-session", "plan-fairness",
+        "cancellations", "next-session", "plan-fairness", "waits-by-month", "slots-by-month",
     }  # fmt: skip
     assert client.get(f"{API}/reports/nothing", headers=commissioner).status_code == 404
 

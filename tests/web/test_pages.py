@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from booking.edge.flask_app import BookingApp
-from booking.web import front
+from booking.web import assets, front
 from tests.web.conftest import Visitor
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -23,6 +23,7 @@ def test_the_front_page_leads_everybody_in(visitor: Visitor) -> None:
     for words in ("Patient sign-in", "Practice sign-in", "Clinic sign-in", "Commissioner sign-in"):
         assert words in page.text
     assert "demonstration" not in page.text
+    assert visitor.get("/tour").status_code == 404
 
 
 def test_the_demos_sign_ins_are_shown_only_in_a_demo(app: BookingApp, visitor: Visitor, tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_static_files_are_known_by_their_content(visitor: Visitor) -> None:
 
 
 def test_nothing_protected_and_nothing_from_outside(visitor: Visitor) -> None:
-    folder = Path(front.__file__).parent / "static"
+    folder = assets.FOLDER
     for path in folder.rglob("*.*"):
         text = path.read_text(encoding="utf-8").lower()
         assert "frutiger" not in text, path

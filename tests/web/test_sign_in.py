@@ -26,7 +26,7 @@ def test_whatever_is_wrong_the_answer_is_the_same(visitor: Visitor, referred: Re
     page = visitor.sign_in(*given)
     assert page.status_code == 422
     assert "Those details don&#39;t match a referral we hold" in page.text
-    kept = forms(page)[0].fields
+    kept = next(form for form in forms(page) if form.action == "/sign-in").fields
     assert (kept["reference"], kept["access_code"]) == given[:2]
     assert kept["date_of_birth-year"] == "1960"
     assert 'href="#reference"' in page.text

@@ -107,33 +107,38 @@ def _hash(item: Item) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big", signed=True)
 
 
-def open_slots(session: Session, path: Path, *, service: str | None = None) -> SlotFile:
+def open_slots(
+    session: Session, path: Path, *, service: str | None = None, organisation_id: int | None = None
+) -> SlotFile:  # fmt: skip
     """Open a file of slots against the directory. Raises :class:`FileRefused` for what is no such table.
 
     ``service`` is a service's key, or ``RA1/Name of the service``; without it the file needs a service column.
+    With ``organisation_id`` there are only that provider's services and clinicians.
     """
     required = REQUIRED if service is not None else (*REQUIRED, "service")
     table = TableFile(path, required=required, optional=OPTIONAL - set(required))
-    catalogue, by_key = _catalogue(session)
+    catalogue, by_key = _catalogue(session, organisation_id)
     return SlotFile(table, catalogue, None if service is None else _named(service, catalogue, by_key))
 
 
-def _catalogue(session: Session) -> tuple[Catalogue, dict[int, AtService]]:
+def _catalogue(session: Session, only: int | None = None) -> tuple[Catalogue, dict[int, AtService]]:
     services: dict[tuple[str, str], AtService] = {}
     by_name: dict[str, list[AtService]] = defaultdict(list)
     by_key: dict[int, AtService] = {}
-    rows = session.execute(
+    query = (
         select(Service.id, Service.site_id, Service.name, Organisation.id.label("owner"), Organisation.ods_code)
         .add_columns(Site.time_zone)
         .join(Organisation, Organisation.id == Service.organisation_id)
         .join(Site, Site.id == Service.site_id)
     )
+    rows = session.execute(query if only is None else query.where(Service.organisation_id == only))
     for row in rows:
         found = AtService(row.id, row.site_id, zone(row.time_zone), row.owner)
         services[row.ods_code, row.name.lower()] = found
         by_name[row.name.lower()].append(found)
         by_key[row.id] = found
-    clinicians = session.execute(select(Practitioner.organisation_id, Practitioner.identifier, Practitioner.id))
+    people = select(Practitioner.organisation_id, Practitioner.identifier, Practitioner.id)
+    clinicians = session.execute(people if only is None else people.where(Practitioner.organisation_id == only))
     practitioners = {(row.organisation_id, row.identifier): row.id for row in clinicians}
     return Catalogue(services, by_name, practitioners), by_key
 

@@ -5,7 +5,7 @@ The planner leaves both in its run's summary; here they are only named, narrowed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
@@ -31,7 +31,7 @@ def _summary(work: Work) -> Mapping[str, Any]:
 def next_session(work: Work, question: Question) -> list[Row]:
     """The best sessions at services that referrals of the actor's practices list, dearest first."""
     kept = _summary(work).get("next_session") or {"places": 0, "sessions": []}
-    services = _services(work, question)
+    services = _services(work, question, {one["service"] for one in kept["sessions"]})
     rows: list[Row] = []
     for one in kept["sessions"]:
         at = services.get(one["service"])
@@ -47,17 +47,17 @@ def next_session(work: Work, question: Question) -> list[Row]:
     return rows
 
 
-def _services(work: Work, question: Question) -> dict[int, dict[str, str]]:
-    """Services by key that referrals of the actor's practices list, with their names."""
+def _services(work: Work, question: Question, keys: Collection[int]) -> dict[int, dict[str, str]]:
+    """Of these services, by key, those that referrals of the actor's practices list, with their names."""
     listed = (
         select(ReferralService.service_id)
         .join(Referral, Referral.id == ReferralService.referral_id)
-        .where(Referral.practice_id.in_(sql.own_practices(work)))
+        .where(ReferralService.service_id == Service.id, Referral.practice_id.in_(sql.own_practices(work)))
     )
     query = (
         select(Service.id, Service.name, Service.specialty_code, Organisation.ods_code)
         .join(Organisation, Organisation.id == Service.organisation_id)
-        .where(Service.id.in_(listed))
+        .where(Service.id.in_(keys), listed.exists())  # the first referral found is enough
     )
     if question.specialty is not None:
         query = query.where(Service.specialty_code == question.specialty)
@@ -72,7 +72,12 @@ def _services(work: Work, question: Question) -> dict[int, dict[str, str]]:
 def fairness(work: Work, _question: Question) -> list[Row]:
     """Every group the planner reported, beside ring-fenced first come, first served; whoever's patients they are."""
     sql.own_practices(work)  # for whom reports are, and nobody else
-    kept = _summary(work).get("fairness") or {"everybody": [], "breakdowns": {}}
+    return groups(_summary(work))
+
+
+def groups(summary: Mapping[str, Any]) -> list[Row]:
+    """The groups of one run's summary."""
+    kept = summary.get("fairness") or {"everybody": [], "breakdowns": {}}
     rows = [_group(sql.ALL, row) for row in kept["everybody"]]
     for name, breakdown in kept["breakdowns"].items():
         rows += [_group(name, row) for row in breakdown["named"]]

@@ -29,6 +29,11 @@ class Asked:
     priority: Priority | None = None
     provider: str | None = None
 
+    @property
+    def filters(self) -> dict[str, str]:
+        given = {"specialty": self.specialty, "priority": self.priority, "provider": self.provider}
+        return {name: str(value) for name, value in given.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -59,16 +64,19 @@ def report_named(name: str) -> Report:
 def run(work: Work, name: str, asked: Asked) -> Published:
     """The report as it may be seen; :class:`Invalid` names what is wrong with the question."""
     report = report_named(name)
-    question = _question(work, report, asked)
+    return make(work, report, question_of(work, report, asked), asked)
+
+
+def make(work: Work, report: Report, question: Question, asked: Asked) -> Published:
+    """The answer to a question that was found to be in order."""
     least = work.config.small_numbers
     rows = [protected(row, report.columns, least) for row in report.rows(work, question)]
     rows = [row for row in rows if _listed(row, report.columns)]
-    given = {"specialty": asked.specialty, "priority": asked.priority, "provider": asked.provider}
-    filters = {name: str(value) for name, value in given.items() if value is not None}
-    return Published(report, question.period, work.now, filters, least, rows)
+    return Published(report, question.period, work.now, asked.filters, least, rows)
 
 
-def _question(work: Work, report: Report, asked: Asked) -> Question:
+def question_of(work: Work, report: Report, asked: Asked) -> Question:
+    """What is asked, checked: filters the report takes, of things there are; whole months that are over."""
     faults = [
         FieldError(name, "NOT_TAKEN", "This report has no such filter.")
         for name in ("specialty", "priority", "provider")

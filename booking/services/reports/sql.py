@@ -75,6 +75,18 @@ def month_of(instant: Expression, period: Period) -> ColumnElement[str]:
     return case(*((instant < month.end, literal(month.name)) for month in months[:-1]), else_=literal(months[-1].name))
 
 
+def month_of_day(day: Expression, period: Period) -> ColumnElement[str]:
+    """The month of a local date within the period."""
+    months = period.months
+    if len(months) == 1:
+        return literal(months[0].name)
+    ends = [month.end.date() for month in months]
+    return case(
+        *((day < end, literal(month.name)) for month, end in zip(months[:-1], ends, strict=False)),
+        else_=literal(months[-1].name),
+    )
+
+
 def in_period(instant: Expression, period: Period) -> ColumnElement[bool]:
     return (instant >= period.start) & (instant < period.end)
 

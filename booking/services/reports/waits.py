@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import CTE, Date, cast, func, literal, or_, select
@@ -22,12 +23,13 @@ GROUPS = (
 SEEN, WAITING = "SEEN", "WAITING"
 
 
-def _seen(work: Work, question: Question) -> CTE:
+def seen(work: Work, question: Question) -> CTE:
     months = question.months
     query: sql.Query = (
         select(
             sql.days_between(work, Referral.rtt_clock_start, Slot.local_date).label("days"),
             (Slot.local_date > Referral.due_date).label("late"), sql.distance_band().label("distance"),
+            sql.month_of_day(Slot.local_date, months).label("month"),
             *sql.needs(), *sql.referral_groups(),
         )
         .select_from(Booking)
@@ -44,7 +46,7 @@ def _seen(work: Work, question: Question) -> CTE:
     return sql.narrowed(query, question, Service.organisation_id).cte("seen")
 
 
-def _waiting(work: Work, question: Question) -> CTE:
+def waiting(work: Work, question: Question) -> CTE:
     """Whose clock ran on the last day. Those not yet sent to a service count as far as its first choice is."""
     months = question.months
     last = cast(literal(months.last, Date), Date) if work.postgresql else literal(months.last, Date)
@@ -70,18 +72,18 @@ def _waiting(work: Work, question: Question) -> CTE:
 
 def waits(work: Work, question: Question) -> list[Row]:
     made: list[Row] = []
-    for measure, base in ((SEEN, _seen(work, question)), (WAITING, _waiting(work, question))):
-        rows = named(work, _summed(work, base), GROUPS)
+    for measure, base in ((SEEN, seen(work, question)), (WAITING, waiting(work, question))):
+        rows = named(work, summed(work, base), GROUPS)
         made += [{"measure": measure, **row} for row in rows]
     return made
 
 
-def _summed(work: Work, base: CTE) -> list[Row]:
+def summed(work: Work, base: CTE, groups: Sequence[str] = GROUPS) -> list[Row]:
     """From people by group and days to one row a group."""
     histograms: dict[tuple[str, str], Histogram] = {(sql.ALL, sql.ALL): Histogram()}
     late: dict[tuple[str, str], int] = {}
     measures: list[Any] = [func.count().label("people"), sql.tally(base.c.late).label("late")]
-    for row in work.session.execute(sql.by_each(base, GROUPS, measures, [base.c.days])):
+    for row in work.session.execute(sql.by_each(base, groups, measures, [base.c.days])):
         key = (row.breakdown, row.group)
         histograms.setdefault(key, Histogram()).add(row.days, row.people)
         late[key] = late.get(key, 0) + int(row.late)

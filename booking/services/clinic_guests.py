@@ -1,0 +1,147 @@
+"""Who comes to a clinic, what they need, and what may be recorded of them now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import func, select
+
+from booking.domain.errors import NotFound
+from booking.domain.referral import Action, ReferralState, legal_actions
+from booking.domain.words import BookingState, Priority, Role, Sex, Worklist
+from booking.models import Booking, Patient, Referral, Service, Slot
+from booking.services import access_log
+from booking.services.clinic_calendar import DaySlot, Scope, of_day
+from booking.services.places import occupying
+from booking.services.work import Work
+
+MOST_PRINTED = 400
+"""Slots on one printed list: a hall full of people. More are printed clinic by clinic."""
+RECORDING = frozenset({Role.PROVIDER_CLINICIAN, Role.PROVIDER_ADMIN})
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody on a place of a slot."""
+
+    booking_id: int
+    patient_id: int
+    referral_id: int
+    reference: str
+    slot_id: int
+    place: int
+    state: BookingState
+    ubrn: str
+    name: str
+    born: date
+    age: int
+    sex: Sex
+    nhs_number: str
+    priority: Priority
+    specialty: str
+    reason: str
+    needs: tuple[str, ...]
+    may: frozenset[Action]
+    """What may be done to the referral now, as far as state, role and whose it is decide."""
+    with_referrer: bool
+    """They did not attend and the referrer has it now, or it is with another provider."""
+
+
+def guests(work: Work, slots: Sequence[DaySlot]) -> dict[int, list[Guest]]:
+    """Who is booked on these slots, or was seen there, by place. Whom a place is only kept for stays unknown."""
+    found: dict[int, list[Guest]] = {}
+    ids = [slot.id for slot in slots]
+    if not ids:
+        return found
+    began = {slot.id for slot in slots if slot.past}
+    query = (
+        select(Booking, Referral, Patient, Service.organisation_id)
+        .join(Referral, Referral.id == Booking.referral_id)
+        .join(Patient, Patient.id == Booking.patient_id)
+        .outerjoin(Service, Service.id == Referral.service_id)
+        .where(Booking.slot_id.in_(ids), Booking.state != BookingState.HELD, Booking.released_at.is_(None))
+        .order_by(Booking.slot_id, Booking.place)
+    )
+    for booked, referral, patient, holder in work.session.execute(query):
+        mine = holder == work.actor.organisation_id
+        guest = _guest(work, booked, referral, patient, mine=mine, began=booked.slot_id in began)
+        found.setdefault(booked.slot_id, []).append(guest)
+    return found
+
+
+def held(work: Work, slots: Sequence[DaySlot]) -> dict[int, int]:
+    """How many places of these slots are kept for somebody."""
+    rows = work.session.execute(
+        select(Booking.slot_id, func.count())
+        .where(Booking.slot_id.in_([slot.id for slot in slots]), Booking.state == BookingState.HELD,
+               occupying(work.now))
+        .group_by(Booking.slot_id)
+    )  # fmt: skip
+    return {row[0]: row[1] for row in rows}
+
+
+def note(work: Work, shown: Iterable[Guest], what: str) -> None:
+    """Say that these people's details are shown: with birth date, NHS number and reason they are more than a list."""
+    for guest in shown:
+        access_log.note(work, what, patient_id=guest.patient_id, referral_id=guest.referral_id)
+
+
+def printed(work: Work, wanted: Scope, day: date) -> tuple[list[DaySlot], dict[int, list[Guest]], bool]:
+    """A day's times and who comes, all details: the list that lies on the desk. Last, whether there are more."""
+    slots = of_day(work, wanted, day, limit=MOST_PRINTED + 1)
+    more, slots = len(slots) > MOST_PRINTED, slots[:MOST_PRINTED]
+    come = guests(work, slots)
+    note(work, (guest for row in come.values() for guest in row), "clinic list")
+    return slots, come, more
+
+
+def own_slot(work: Work, slot_id: int) -> Slot:
+    """One of the caller's slots; :class:`NotFound` for any other."""
+    query = select(Slot).join(Service, Service.id == Slot.service_id)
+    found = work.session.scalars(
+        query.where(Slot.id == slot_id, Service.organisation_id == work.actor.organisation_id)
+    ).first()
+    if found is None:
+        raise NotFound("There is no such slot, or it is not yours.")
+    return found
+
+
+def _guest(
+    work: Work, booked: Booking, referral: Referral, patient: Patient, *, mine: bool, began: bool
+) -> Guest:  # fmt: skip
+    return Guest(
+        booked.id, patient.id, referral.id, booked.reference or "", booked.slot_id, booked.place, booked.state,
+        referral.ubrn, f"{patient.given_name} {patient.family_name}", patient.date_of_birth,
+        _age(patient.date_of_birth, work.today), patient.sex, patient.nhs_number, referral.priority, referral.specialty_code, referral.reason, _needs(patient),
+        _may(work, booked, referral, mine=mine, began=began),
+        with_referrer=booked.state is BookingState.DID_NOT_ATTEND
+        and (not mine or referral.worklist is Worklist.CANCELLED_OR_DID_NOT_ATTEND),
+    )  # fmt: skip
+
+
+def _may(work: Work, booked: Booking, referral: Referral, *, mine: bool, began: bool) -> frozenset[Action]:
+    if not (mine and began) or work.actor.role not in RECORDING:
+        return frozenset()
+    wanted = {
+        BookingState.BOOKED: {Action.RECORD_ATTENDED, Action.RECORD_DID_NOT_ATTEND},
+        BookingState.ATTENDED: {Action.RECORD_DID_NOT_ATTEND},
+        BookingState.DID_NOT_ATTEND: {
+            Action.RECORD_ATTENDED, Action.REBOOK_AFTER_NON_ATTENDANCE, Action.ADVISE_REFERRER,
+        },
+    }.get(booked.state, set())  # fmt: skip
+    if booked.state is not BookingState.BOOKED and referral.state != ReferralState(booked.state):
+        return frozenset()  # the referral has gone on since
+    return frozenset(wanted & set(legal_actions(referral.state)))
+
+
+def _age(born: date, today: date) -> int:
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def _needs(patient: Patient) -> tuple[str, ...]:
+    said = [f"interpreter: {patient.interpreter_language}"] if patient.interpreter_language else []
+    said += ["step-free"] if patient.step_free else []
+    said += [f"{patient.clinician_sex.value} clinician"] if patient.clinician_sex is not None else []
+    return tuple(said)

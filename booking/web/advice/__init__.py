@@ -1,0 +1,1 @@
+"""Advice conversations, on both sides."""

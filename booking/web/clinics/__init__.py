@@ -1,0 +1,1 @@
+"""The provider's clinics: the calendar, publishing times, the clinic list, attendance."""
