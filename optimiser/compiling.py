@@ -329,7 +329,7 @@ def _with_keeps(shard: Shard, problem: Problem, buckets: Buckets) -> Shard:
 def _expected(problem: Problem, buckets: Buckets, specialty: int, mine: slice) -> dict[str, Any]:
     """Phantom rows of the specialty and all of their columns (few: one service each)."""
     expected, policy = problem.expected, problem.policy
-    count = -(-expected.count.astype(np.int64) * policy.expected_percent // 100)
+    count = expected.scaled(policy.expected_percent)
     at = np.flatnonzero((expected.specialty == specialty) & (count > 0) & (expected.arrival_day > 0))
     day, priority = expected.arrival_day[at].astype(np.int64), expected.priority[at]
     target = np.asarray(policy.target_days, np.int64)[priority]

@@ -77,7 +77,7 @@ def _expected(problem: Problem, plan: Plan, buckets: Buckets, highest: I64) -> t
     row, bucket = _reach(problem, buckets)
     after = buckets.day[bucket].astype(np.int64) - coming.arrival_day[row]
     fine = (after > 0) & ((buckets.priorities[bucket] >> coming.priority[row].astype(np.uint8)) & 1 == 1)
-    fine &= (coming.arrival_day[row] > 0) & (coming.count[row] > 0) & (policy.expected_percent > 0)
+    fine &= (coming.arrival_day[row] > 0) & (coming.scaled(policy.expected_percent)[row] > 0)
     row, bucket, after = row[fine], bucket[fine], after[fine]
     cost = day_cost(policy, coming.priority[row], waited[row], target[row], after)
     np.minimum.at(value, row, cost + highest[bucket])

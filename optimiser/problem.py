@@ -217,6 +217,28 @@ class Expected:
         """Cast columns to the right types."""
         return cls(**_cast(cls, columns, len(columns["service"])))
 
+    def scaled(self, percent: int) -> I64:
+        """``count`` of each row times ``percent`` / 100, rounded so that each service's and priority's total is right.
+
+        The running total over arrival days is rounded up, not each row: rows of one arrival would else never shrink
+        and double at 101 %.
+        """
+        order = np.lexsort((self.arrival_day, self.priority, self.service, self.specialty))
+        total = np.cumsum(self.count[order], dtype=np.int64)
+        same = np.ones(len(order), np.bool_)
+        for column in (self.specialty, self.service, self.priority):
+            same[1:] &= column[order][1:] == column[order][:-1]
+        first = np.flatnonzero(~same) if len(order) else order
+        before = np.zeros(len(order), np.int64)
+        before[first] = total[first - 1]
+        total -= np.maximum.accumulate(before) if len(order) else before
+        upto = -(-total * percent // 100)
+        step = np.diff(upto, prepend=0)
+        step[first] = upto[first]
+        out = np.empty(len(order), np.int64)
+        out[order] = step
+        return out
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:

@@ -236,7 +236,7 @@ def _gains(problem: Problem, kinds: Kinds, who: _Demand, days: I64) -> I64:
 def _expected_gains(problem: Problem, who: _Demand, days: I64, places: int) -> I64:
     """The same for the referrals expected, each row as often as it is expected (``places`` times at most)."""
     policy, coming = problem.policy, problem.expected
-    count = np.minimum(-(-coming.count[who.expected].astype(np.int64) * policy.expected_percent // 100), places)
+    count = np.minimum(coming.scaled(policy.expected_percent)[who.expected], places)
     priority = coming.priority[who.expected]
     target = np.asarray(policy.target_days, np.int32)[priority]
     after = days[None, :] - coming.arrival_day[who.expected].astype(np.int64)[:, None]
