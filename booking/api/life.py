@@ -111,7 +111,8 @@ class HistorySchema(ma.Schema):
     events = ma.fields.List(ma.fields.Nested(EventSchema))
     clock = ma.fields.Nested(ClockSchema)
     helpers = ma.fields.List(
-        ma.fields.Nested(HelperSchema), metadata={"description": "Of the events' actors those who acted for the patient"}
+        ma.fields.Nested(HelperSchema),
+        metadata={"description": "Of the events' actors those who acted for the patient"},
     )
 
 

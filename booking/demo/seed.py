@@ -15,7 +15,7 @@ from random import Random
 
 from sqlalchemy import select, update
 
-from booking.demo import desk, practice, region, tour
+from booking.demo import clinics, desk, practice, region, tour
 from booking.demo.directory import Directory, build
 from booking.demo.people import Person, people
 from booking.demo.sign_ins import PatientSignIn, SignIns, StaffSignIn, parts
@@ -148,6 +148,7 @@ def seed(work: Work, number: int) -> SignIns:
         builder.cancel(made)
     practice.fill(work, builder.directory)
     desk.fill(work, builder.directory)
+    clinics.templates(work, builder.directory)
     staff = _staff(work, builder.directory)
     first = builder.directory.practices[region.PRACTICES[0][0]]
     to_refer = tour.register(work, first.id)

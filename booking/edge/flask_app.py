@@ -112,6 +112,7 @@ class BookingApp(Flask):
         if sign_in.due_for_touch(actor, work.now):
             g.touch = actor.session_id
         if not policy.public and actor.role not in policy.roles:
+            g.work = replace(work, actor=_with_request_id(actor))  # the refusal's page says who is signed in
             raise Forbidden("Your role does not allow this.")
         if policy.via is Via.BEARER:
             named = on_behalf.on_behalf_of(request.headers.get(on_behalf.HEADER), actor)

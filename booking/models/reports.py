@@ -27,7 +27,7 @@ class ReportCopy(Base):
     """Period and filters, like an address's query."""
     requested_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
-    """When it was last made, or failed; before ``requested_at``: it waits to be made."""
+    """When it was made, or failed; None while it waits to be made."""
     made_at: Mapped[datetime | None]
     document: Mapped[dict[str, Any] | None]
     """The rows as they may be told; those of the last time it could be made."""

@@ -63,9 +63,7 @@ def begin(work: Work, who: ActsFor, *, session_id: int | None = None) -> Acting:
     work.session.flush()
     begun = Acting(made.id, made.name, made.relation)
     them = replace(work.actor, name=recorded_as(begun), role=Role.PATIENT, on_behalf_of=PATIENT)
-    audit.record(
-        replace(work, actor=them), chain, "acting.begin", after={"person": made.id, "relation": made.relation}
-    )
+    audit.record(replace(work, actor=them), chain, "acting.begin", after={"person": made.id, "relation": made.relation})
     return begun
 
 

@@ -70,9 +70,8 @@ def scope(
 ) -> Scope:
     """What was asked for, as far as it is the caller's; anything else narrows nothing."""
     ids = [one.id for one in known.services]
-    chosen = [service_id] if service_id in ids else ids
     return Scope(
-        tuple(one for one in chosen if one is not None),
+        (service_id,) if service_id is not None and service_id in ids else tuple(ids),
         practitioner_id if any(one.id == practitioner_id for one in known.practitioners) else None,
         site_id if any(one.id == site_id for one in known.sites) else None,
     )
@@ -92,7 +91,7 @@ def slots_of(wanted: Scope, first: date, last: date | None) -> Subquery:
 
 def _of_status(wanted: Scope, status: SlotStatus, first: date, last: date | None) -> Select[Any]:
     # The word itself stands in the query: an index over one status is used only where the database sees which.
-    query = select(*_COLUMNS).where(
+    query: Select[Any] = select(*_COLUMNS).where(
         Slot.status == literal_column(f"'{status.value}'"),
         Slot.service_id.in_(wanted.service_ids),
         on_dates(first, last),

@@ -20,8 +20,8 @@ from booking.services.slots import FreeTime, SlotSearch, free_slots, free_times
 from booking.services.so_far import so_far
 from booking.services.work import Work
 
-MOST = 2000
-"""Free times read at once: those of many weeks, for most shortlists all there are."""
+MOST = 1000
+"""Free times read at once: those of some weeks, for most shortlists all there are."""
 
 
 @dataclass(frozen=True, slots=True)

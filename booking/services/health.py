@@ -96,7 +96,7 @@ def _queues(work: Work) -> list[Queue]:
         select(func.count(), func.min(OutboxMessage.next_attempt_at)).where(*undelivered)
     ).one()
     made = session.scalar(select(func.min(OutboxMessage.created_at)).where(*undelivered))
-    late = oldest is not None and now - oldest > MESSAGE_LATE
+    late = _older(oldest, now)
     files = session.execute(
         select(func.count(), func.min(Attachment.uploaded_at)).where(
             Attachment.state == AttachmentState.PENDING, Attachment.removed_at.is_(None)

@@ -83,7 +83,8 @@ def _km(miles: float | None) -> float | None:
     if miles is None:
         return None
     if not 0 < miles <= FARTHEST_MILES:
-        raise Invalid.field("farthest_miles", "OUT_OF_RANGE", f"A distance is more than 0 and at most {FARTHEST_MILES}.")
+        said = f"A distance is more than 0 and at most {FARTHEST_MILES} miles."
+        raise Invalid.field("farthest_miles", "OUT_OF_RANGE", said)
     return miles * KM_PER_MILE
 
 

@@ -93,9 +93,7 @@ def add_person(work: Work, username: str, name: str, password: str | None, roles
     return _member(work, organisation, account.id)
 
 
-def add_person_with_first_password(
-    work: Work, username: str, name: str, roles: Sequence[Role]
-) -> tuple[Member, str]:
+def add_person_with_first_password(work: Work, username: str, name: str, roles: Sequence[Role]) -> tuple[Member, str]:
     """The same with a password made here: shown once, handed on, and good only to choose another."""
     organisation = _organisation(work, lock=True)
     password = readable_password()

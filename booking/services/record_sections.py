@@ -125,14 +125,22 @@ class _Told:
              ". ".join(text for text in (self.code(row["reason"]), row["comment"]) if text))
             for row in one["events"]
         ]  # fmt: skip
-        yield _("waiting time clock"), (_("When"), _("What"), _("From"), _("Why")), [
-            (self.text(row["at"]), self.code(row["change"]), self.text(row["on_date"]), row["reason"])
-            for row in one["clock"]
-        ]
-        yield _("files"), (_("File"), _("Kind"), _("From"), _("Added")), [
-            (row["file_name"], self.code(row["kind"]), row["from"]["name"], self.text(row["uploaded_at"]))
-            for row in one["attachments"]
-        ]
+        yield (
+            _("waiting time clock"),
+            (_("When"), _("What"), _("From"), _("Why")),
+            [
+                (self.text(row["at"]), self.code(row["change"]), self.text(row["on_date"]), row["reason"])
+                for row in one["clock"]
+            ],
+        )
+        yield (
+            _("files"),
+            (_("File"), _("Kind"), _("From"), _("Added")),
+            [
+                (row["file_name"], self.code(row["kind"]), row["from"]["name"], self.text(row["uploaded_at"]))
+                for row in one["attachments"]
+            ],
+        )
         yield _("messages to you"), (_("What"), _("How"), _("Written"), _("Sent")), [
             (self.code(row["kind"]), self.code(row["channel"]), self.text(row["created_at"]),
              self.t(_("not sent")) if row["failed_at"] else self.text(row["delivered_at"]))

@@ -43,7 +43,7 @@ class Kept:
     @property
     def shown(self) -> list[tuple[str, str]]:
         """What the person typed or chose, without the page's own keys."""
-        return [(name, value) for name, value in self.fields if value.strip() and not name.endswith("_id")]
+        return [(name, value) for name, value in self.fields if value.strip() and not name.endswith(("_id", "version"))]
 
 
 def _whose() -> str:

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from booking.domain.words import Role
-from booking.models import Slot
+from booking.models import AuthSession, Referral, Slot
 from booking.services import booking as booking_service
 from booking.services.booking import Choice
 from booking.services.work import Actor
@@ -56,7 +56,7 @@ def test_published_booked_watched_printed(clinic: Clinic, opened: Open, javascri
     clerk.get_by_role("button", name="Publish 4 times").first.click()
     expect(clerk.get_by_text("4 times published")).to_be_visible()
     clerk.goto(f"/staff/clinic?week={first.isoformat()}")
-    chip = clerk.locator("#week a.chip", has_text="18:00")
+    chip = clerk.locator("#clinic-week a.chip", has_text="18:00")
     expect(chip).to_have_text("18:00 Free")
 
     letter = clinic.letter()
@@ -68,8 +68,6 @@ def test_published_booked_watched_printed(clinic: Clinic, opened: Open, javascri
     patient = opened()
     sign_in(patient, letter)
     with clinic.database.unit_of_work() as session:
-        from booking.models import Referral
-
         work = clinic.work(session)
         referral = session.scalars(select(Referral).where(Referral.ubrn == letter.reference)).one()
         mine = replace(work, actor=Actor("patient", Role.PATIENT, referral_id=referral.id))
@@ -171,7 +169,7 @@ def test_a_file_with_three_kinds_of_faults(clinic: Clinic, opened: Open, tmp_pat
     page.get_by_role("button", name="Publish the 1 good row").dblclick()
     expect(page.get_by_role("heading", level=1)).to_have_text("Published: times.csv")
     page.goto("/staff/clinic?week=2027-09-01")
-    expect(page.locator("#week a.chip", has_text="09:00").first).to_be_visible()
+    expect(page.locator("#clinic-week a.chip", has_text="09:00").first).to_be_visible()
 
 
 def test_the_week_in_which_the_clocks_change(clinic: Clinic, opened: Open) -> None:
@@ -184,7 +182,7 @@ def test_the_week_in_which_the_clocks_change(clinic: Clinic, opened: Open) -> No
     expect(page.get_by_text("4 times published")).to_be_visible()
     for day in (change - timedelta(weeks=1), change):
         page.goto(f"/staff/clinic?week={day.isoformat()}")
-        expect(page.locator("#week a.chip", has_text="18:00").first).to_have_text("18:00 Free")
+        expect(page.locator("#clinic-week a.chip", has_text="18:00").first).to_have_text("18:00 Free")
     expect(page.get_by_text("The clocks go back")).to_be_visible()
 
 
@@ -194,12 +192,14 @@ def test_a_form_survives_the_end_of_the_session(clinic: Clinic, opened: Open) ->
     page.goto("/staff/publish")
     page.get_by_label("Wednesday", exact=True).check()
     page.get_by_label("Kind of appointment").fill("Follow-up of O’Neill’s clinic")
-    other = page.context.new_page()
-    other.goto("/staff/clinic")
-    other.get_by_role("button", name="Sign out").click()
-    expect(other.get_by_role("button", name="Sign out")).to_have_count(0)
+    with clinic.database.unit_of_work() as session:
+        session.execute(update(AuthSession).values(revoked_at=datetime.now(UTC)))
     page.get_by_role("button", name="Look at the times").click()
     page.get_by_label("User name").fill(CLERK)
     page.get_by_label("Password").fill(factories.PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("Follow-up of O’Neill’s clinic")).to_be_visible()
+    page.get_by_text("Show what I filled in").click()
+    expect(page.get_by_role("listitem").filter(has_text="Follow-up of O’Neill’s clinic")).to_be_visible()
+    page.get_by_role("button", name="Send it now").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Publish times")  # without a service it is refused
+    expect(page.get_by_label("Kind of appointment")).to_have_value("Follow-up of O’Neill’s clinic")

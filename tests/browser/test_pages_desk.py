@@ -147,7 +147,7 @@ def _changed_meanwhile(page: Page) -> None:
 
 
 def _overtaken(page: Page) -> None:
-    page.evaluate("document.querySelector('input[name=version]').value = '1'")
+    page.evaluate("document.querySelector('input[name=version]').value = '999'")
     page.get_by_role("radio").first.check()
     page.get_by_label("Comment").fill("As before")
     page.get_by_role("button", name="Decide and go on").click()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 from sqlalchemy import select
 
-from booking.domain.words import Channel, Language, Relation, Role, Sex
+from booking.domain.words import Channel, Relation, Role, Sex
 from booking.models import AccessEntry, Patient, Referral
 from booking.services import acting, booking, sign_in
 from booking.services.booking import Choice
@@ -136,7 +136,7 @@ def _in_welsh(page: Page) -> None:
 STATES = [
     State("web.me", "plain", PATIENT, at("/me"), heading="About you"),
     State("web.me", "full", PATIENT, at("/me", **FULL), heading="About you"),
-    State("web.me", "large print in Welsh", PATIENT, at("/me", language=Language.WELSH, large_print=True)),
+    State("web.me", "large print in Welsh", PATIENT, at("/me", large_print=True), _in_welsh),
     State("web.me", "Welsh but letters English", PATIENT, at("/me"), _in_welsh),
     State("web.my_contact", "plain", PATIENT, at("/me/contact"), heading="How you are told things"),
     State("web.my_contact", "refused", PATIENT, at("/me/contact"), _no_channel),
@@ -146,7 +146,7 @@ STATES = [
     State("web.my_times", "refused", PATIENT, at("/me/times"), _never),
     State("web.my_record", "plain", PATIENT, at("/me/record"), heading="What is held about you"),
     State("web.my_record", "full", PATIENT, booked, heading="What is held about you"),
-    State("web.my_record", "Welsh", PATIENT, at("/me/record", language=Language.WELSH)),
+    State("web.my_record", "Welsh", PATIENT, at("/me/record"), _in_welsh),
     State("web.my_access", "empty", PATIENT, at("/me/access"), heading="Who looked at your record"),
     State("web.my_access", "full", PATIENT, looked, heading="Who looked at your record"),
     State("web.my_sessions", "here only", PATIENT, at("/me/sessions"), heading="Where you are signed in"),

@@ -151,6 +151,7 @@ def clocks(clinic: Clinic) -> tuple[str, Letter]:
         )
         day = _clocks_back()
         service = work.session.get_one(Service, key)
+        factories.slots(work, service, day - timedelta(hours=15), 1)  # this one is kept; those of the hour stay free
         for hour in (0, 1):
             factories.slots(work, service, day.replace(hour=hour, minute=30), 1)
         made, code = _refer(work, clinic, key)

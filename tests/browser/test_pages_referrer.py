@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from booking.domain.advice import AdviceAction
 from booking.domain.words import BookingMode, Priority, Role
-from booking.models import AdviceRequest, Referral, Service
+from booking.models import AdviceRequest, Organisation, Referral, Service
 from booking.services import advice, booking, life, referrals
 from booking.services.advice import NewAdvice, Said
 from booking.services.booking import Choice
@@ -70,7 +70,17 @@ def book(unit: Work, found: Referral) -> None:
     booking.book(unit, found.ubrn, Choice(slot.id, slot.starts_at, slot.ends_at))
 
 
+def returned(unit: Work, found: Referral) -> None:
+    """Booked, and sent back by whoever has it."""
+    book(unit, found)
+    clinic = unit.session.get_one(Service, referrals.own_referral(unit, found.ubrn).service_id)
+    provider = unit.session.get_one(Organisation, clinic.organisation_id)
+    specialist = factories.acting(unit, Role.PROVIDER_CLINICIAN, provider)
+    life.perform(specialist, found.ubrn, Action.REJECT, Given("OTHER", "Please send a picture first."))
+
+
 def close(unit: Work, found: Referral) -> None:
+    returned(unit, found)
     life.perform(unit, found.ubrn, Action.CLOSE, Given("OTHER", "Better"))
 
 
@@ -223,6 +233,7 @@ STATES = [
     State("web.referral", "letter", GP, a_referral(), press("Make a new access code"),
           heading="Letter for the patient"),
     State("web.referral", "booked", ADMIN, a_referral(do=book)),
+    State("web.referral", "returned", ADMIN, a_referral(do=returned)),
     State("web.referral", "closed", GP, a_referral(do=close)),
     State("web.referral", "cancelled", GP, a_referral(do=cancel)),
     State("web.referral", "file refused", GP, a_referral(), refused("Attach")),
@@ -233,7 +244,7 @@ STATES = [
           refused("Change the priority")),
     State("web.referral_act", "amend", GP, a_referral("/do/amend")),
     State("web.referral_act", "cancel refused", GP, a_referral("/do/cancel-referral"), refused("Cancel the referral")),
-    State("web.referral_act", "close", GP, a_referral("/do/close")),
+    State("web.referral_act", "close", GP, a_referral("/do/close", returned)),
     State("web.referral_act", "cancel appointment", GP, a_referral("/do/cancel-appointment", book)),
     State("web.book_for", "nothing proposed", GP, a_referral("/times")),
     State("web.book_for", "proposed", ADMIN, a_referral("/times"), press("Propose times now")),

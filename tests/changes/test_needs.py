@@ -56,9 +56,7 @@ def held(work: Work, referral: Referral) -> list[int]:
     return list(work.session.scalars(query))
 
 
-def test_offers_that_no_longer_suit_end_and_one_that_does_is_kept(
-    work: Work, region: Region, afternoon: int
-) -> None:
+def test_offers_that_no_longer_suit_end_and_one_that_does_is_kept(work: Work, region: Region, afternoon: int) -> None:
     referral = offered(work, region)
     before = open_slots(work, referral)
     assert before[0][1]

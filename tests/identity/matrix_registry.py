@@ -105,6 +105,7 @@ EVERYWHERE: dict[str, Callable[[Scene], Any]] = {
     "version": lambda _: 1,
     "name": lambda _: next(iter(REPORTS)),
     "kind": lambda _: "staff",
+    "run_id": lambda s: s.side.run_id,
     "action": lambda _: "cancel-referral",
 }
 
@@ -145,6 +146,8 @@ EXTRA: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "clinics.cancel_clinic": lambda s: {"slot_ids": PARAMETERS["slot_ids"](s), "digest": "0" * 64},
     "messages.change_contact": lambda _: {"large_print": True},
     "messages.change_own_contact": lambda _: {"large_print": True},
+    "needs.change_needs": lambda _: {"step_free": True},
+    "needs.change_own_needs": lambda _: {"step_free": True},
     "referring.create_patient": lambda _: {"nhs_number": "9434765919"},
 }
 FORMS: dict[str, Callable[[Scene], dict[str, Any]]] = {
@@ -152,6 +155,7 @@ FORMS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "web.staff_role_send": lambda s: {"role": s.side.roles[s.role].id} if s.role in s.side.roles else {},
     "web.refer_send": lambda s: {"nhs_number": s.whose.patient.nhs_number},
     "web.attendance": lambda _: {"step": "attended"},
+    "web.audit_patient": lambda s: {"nhs_number": s.whose.patient.nhs_number},
     "web.choose": lambda s: {"slot_id": s.side.slots[-1].id},
     "web.hold_for": lambda s: {"slot_id": s.side.slots[-1].id},
     "web.book_for_send": lambda s: {"slot_id": s.side.slots[-1].id},
@@ -162,6 +166,7 @@ IN_BODY: dict[str, set[int]] = {
     "referring.find_patient": {404},
     "me.choose_referral": {404},
     "web.my_referrals_send": {404},
+    "web.audit_patient": {422},
     "clinics.preview_cancellation": {404, 422},
     "clinics.cancel_clinic": {404, 422},
     "service_definitions.create_service": {404, 422},

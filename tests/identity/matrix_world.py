@@ -132,6 +132,7 @@ class Side:
     template: SessionTemplate
     upload: SlotUpload
     whose: list[Whose] = field(default_factory=list)
+    run_id: int = 0
 
     def organisation(self, role: Role) -> Organisation:
         kind = next(kind for kind, roles in accounts.ROLES_AT.items() if role in roles)
@@ -288,7 +289,10 @@ def build(work: Work) -> World:
     whose(work, made.a, "Two")
     whose(work, made.b, "Three")
     run: dict[str, Any] = {"state": "APPLIED", "started_at": work.now, "heartbeat_at": work.now}
-    work.session.add(PlanRun(**run, finished_at=work.now, as_of=work.today, policy_version=1))
+    planned = PlanRun(**run, finished_at=work.now, as_of=work.today, policy_version=1)
+    work.session.add(planned)
+    work.session.flush()
+    made.a.run_id = made.b.run_id = planned.id  # of the whole region: nobody's
     policy.publish_policy(work, BookingPolicy().document(), effective_from=work.today, explanation="The first")
     work.session.commit()
     work.session.expire_all()
@@ -298,7 +302,7 @@ def build(work: Work) -> World:
             work.session.refresh(thing)
     for at in (made.a, made.b):
         things = (at.commissioner, at.practice, at.provider, at.site, at.service, at.rule, at.preview, at.notice)
-        for thing in (*things, *at.slots, *at.roles.values()):
+        for thing in (*things, at.cancellation, at.template, at.upload, *at.slots, *at.roles.values()):
             work.session.refresh(thing)
     work.session.commit()
     assert work.session.scalar(select(Referral.id).limit(1)) is not None

@@ -33,9 +33,7 @@ def book(client: FlaskClient, ubrn: str, headers: dict[str, str], region: Region
     assert answer.status_code == 201, answer.json
 
 
-def test_what_a_carer_does_is_recorded_as_theirs(
-    client: FlaskClient, work: Work, region: Region, rows: Rows
-) -> None:
+def test_what_a_carer_does_is_recorded_as_theirs(client: FlaskClient, work: Work, region: Region, rows: Rows) -> None:
     made, code = factories.referral(work, region)
     work.session.commit()
     headers = sign_in(client, made.ubrn, code, acting=CARER)
@@ -46,8 +44,9 @@ def test_what_a_carer_does_is_recorded_as_theirs(
     known_as = f"carer #{person.id}"
     assert (event.actor, event.role, event.on_behalf_of) == (known_as, Role.PATIENT, "patient")
     entries = rows(select(AuditEntry).where(AuditEntry.actor == known_as).order_by(AuditEntry.id))
-    assert [one.action for one in entries][0] == "acting.begin"
-    assert "referral.book" in [one.action for one in entries]
+    done = [one.action for one in entries]
+    assert done[0] == "acting.begin"
+    assert "referral.book" in done
     assert {one.on_behalf_of for one in entries} == {"patient"}
     assert all("O’Hara" not in repr((one.before, one.after, one.actor)) for one in entries)
     assert audit.verify(work.session) == []

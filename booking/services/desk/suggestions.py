@@ -56,10 +56,11 @@ def times(work: Work, referral: Referral, *, since: date | None = None, most: in
     days = (since, date.max - timedelta(days=3)) if since is not None else None
     found = candidates.find(work, wish, per_service=LOOKED_AT, days=days, unpencilled=True)
     kept = _kept(work, referral)
-    suiting = [one.id for one in found if one.id not in {slot.id for slot in kept}][:most]
+    known = {slot.id for slot in kept}
+    suiting = [one.id for one in found if one.id not in known][:most]
+    known |= {one.id for one in found}
     own = tuple(one.service_id for one in wish.services)
-    search = SlotSearch(service_ids=own, first_date=since, limit=most + len(suiting) + len(kept))
-    known = {*suiting, *(slot.id for slot in kept)}
+    search = SlotSearch(service_ids=own, first_date=since, limit=most + len(known))
     free = [slot for slot in (free_slots(work, referral, search) if own else []) if slot.id not in known]
     return Times(kept, load(work, suiting), free[:most])
 

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -54,7 +54,7 @@ def look(work: Work, name: str, asked: Asked) -> AtHand:
     copy = work.session.scalars(_copy(work, report, question, asked)).first()
     if copy is None:
         return AtHand(None)
-    return AtHand(_published(work, report, question, asked, copy), _open(copy), copy.error)
+    return AtHand(_published(work, report, question, asked, copy), copy.settled_at is None, copy.error)
 
 
 def ask(work: Work, name: str, asked: Asked) -> None:
@@ -76,8 +76,8 @@ def ask(work: Work, name: str, asked: Asked) -> None:
         .on_conflict_do_nothing()
     )  # fmt: skip
     copy = work.session.scalars(_copy(work, report, question, asked).with_for_update()).one()
-    if not _open(copy):
-        copy.requested_at = work.now
+    if copy.settled_at is not None:
+        copy.requested_at, copy.settled_at = work.now, None
     work.session.flush()
 
 
@@ -113,7 +113,7 @@ def settle(session: Session, key: int, now: datetime, *, document: dict[str, Any
     copy = session.get(ReportCopy, key)
     if copy is None:
         return
-    copy.settled_at, copy.error = max(now, copy.requested_at), error
+    copy.settled_at, copy.error = now, error
     if document is not None:
         copy.document, copy.made_at = document, now
 
@@ -137,11 +137,7 @@ def forget_old(session: Session, now: datetime) -> int:
 
 
 def _to_do() -> ColumnElement[bool]:
-    return or_(ReportCopy.settled_at.is_(None), ReportCopy.settled_at < ReportCopy.requested_at)
-
-
-def _open(copy: ReportCopy) -> bool:
-    return copy.settled_at is None or copy.settled_at < copy.requested_at
+    return ReportCopy.settled_at.is_(None)
 
 
 def _copy(work: Work, report: Report, question: Question, asked: Asked) -> Select[ReportCopy]:

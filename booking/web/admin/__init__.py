@@ -12,7 +12,7 @@ managers_only = allow(*sorted(MANAGERS), via=Via.COOKIE)
 
 MAY = {
     Role.REFERRING_CLINICIAN: "Refers patients, asks for advice, books for a patient, sees the practice’s referrals.",
-    Role.REFERRING_ADMIN: "Refers on a clinician’s behalf, sees to letters; manages people and tokens, sees the audit trail.",
+    Role.REFERRING_ADMIN: "Refers on a clinician’s behalf, sees to letters; manages people and tokens.",
     Role.PROVIDER_CLINICIAN: "Reads referrals first, gives advice, sees the clinics and records what came of them.",
     Role.PROVIDER_ADMIN: "Publishes times, books, cancels and calls clinics off; manages people and tokens.",
     Role.SERVICE_DEFINER: "Says what each service takes, when, and who may refer to it.",

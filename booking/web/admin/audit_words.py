@@ -121,5 +121,7 @@ def details(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value in (None, "", []) else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if value in (None, "", []):
+        return "nothing"
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"

@@ -34,7 +34,9 @@ QUEUES = {
 
 
 def _job(name: str) -> str:
-    return f"Plan for everybody, at {name.removeprefix('plan ')}" if name.startswith("plan ") else JOBS.get(name, name.replace("-", " ").capitalize())
+    if name.startswith("plan "):
+        return f"Plan for everybody, at {name.removeprefix('plan ')}"
+    return JOBS.get(name, name.replace("-", " ").capitalize())
 
 
 @blp.get("/staff/admin/health")

@@ -21,7 +21,7 @@ from booking.web.base import blp
 from booking.web.forms import Form
 from booking.web.staff import my_organisation
 
-SECRET = "first"
+SECRET = "first"  # noqa: S105  # the name of a key, not a secret
 """The key in the cookie under which a first password waits, sealed, for the page that shows it once."""
 GOOD_FOR = timedelta(minutes=10)
 PASSWORD, PROVIDER = "password", "provider"

@@ -26,8 +26,8 @@ def tokens() -> str:
 
 def _page(form: Form) -> str:
     return render_template(
-        "admin/tokens.html", form=form, tokens=people.list_tokens(work()), choices=role_choices(), longest=LONGEST_TOKEN_DAYS,
-        organisation=my_organisation(), today=work().today,
+        "admin/tokens.html", form=form, tokens=people.list_tokens(work()), choices=role_choices(),
+        longest=LONGEST_TOKEN_DAYS, organisation=my_organisation(), today=work().today,
     )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def advice_say(reference: str) -> ResponseReturnValue:
     """Reply, answer, ask back, give final advice, or put it aside."""
     found = advice.own_advice(work(), reference)
     form, can = Form(request.form), possible(found)
-    wanted = form.get("action")
+    wanted = form.get("do")
     action = AdviceAction(wanted) if wanted in AdviceAction.__members__ else None
     text = form.text(
         "text", None if action is AdviceAction.CLOSE else "Write what you want to say", most=LONGEST_MESSAGE

@@ -97,16 +97,13 @@ class PreviewDay:
     day: date
     lines: list[tuple[Line, str]] = field(default_factory=list)
     """With the time as it is shown."""
-    note: str = ""
 
     @property
     def refused(self) -> int:
         return sum(line.refused for line, _ in self.lines)
 
 
-def _publish(
-    form: Form, new: NewPublication, asked: Asked, again: Callable[[], ResponseReturnValue]
-) -> ResponseReturnValue:
+def _publish(form: Form, new: NewPublication, asked: Asked, again: Callable[[], str]) -> ResponseReturnValue:
     keep = STEPS.get(form.get("step"), Keep.NOTHING)
     try:
         tried = try_out(work(), new, keep)
@@ -169,7 +166,7 @@ def template_delete(template_id: int) -> ResponseReturnValue:
     return redirect(url_for("web.publish"))
 
 
-def _copy_page(form: Form, known: Own, chosen: tuple[int, int | None, date]) -> ResponseReturnValue:
+def _copy_page(form: Form, known: Own, chosen: tuple[int, int | None, date]) -> str:
     service, practitioner, day = chosen
     slots = session_copies.clinic_on(work(), service, practitioner, day)
     if not slots:

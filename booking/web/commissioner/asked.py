@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 from flask import url_for
 
@@ -71,13 +72,13 @@ def refused(form: Form, error: Invalid) -> None:
     form.refuse(error, NAMES, "from")
 
 
-def written(asked: Asked) -> dict[str, str]:
+def written(asked: Asked) -> dict[str, Any]:
     """The question as an address has it."""
     months = {"from": asked.first, "to": asked.last}
     return {**{name: f"{day:%Y-%m}" for name, day in months.items() if day is not None}, **asked.filters}
 
 
-def address(name: str, asked: Asked, **more: str) -> str:
+def address(name: str, asked: Asked, **more: Any) -> str:
     return url_for("web.report", name=name, **written(asked), **more)
 
 

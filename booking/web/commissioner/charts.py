@@ -18,6 +18,8 @@ TOP, BOTTOM, HEIGHT = 22.0, 132.0, 156.0
 LABEL_EVERY, MOST_LABELS = 3, 4
 """Of so many points one is labelled, counted from the last; on a narrow screen more labels would meet."""
 STEPS = (1, 2, 2.5, 5, 10)
+LARGEST = 1e15
+"""No figure of ours is larger; one that is, or is no number, counts as not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,10 @@ def line(title: str, points: Sequence[Point], unit: str) -> Line | None:
 
 def scale(highest: float) -> float:
     """The end of an axis that begins at 0: a round number not below ``highest``, even so that its half is round."""
-    if not math.isfinite(highest) or highest <= 0:
+    if highest <= 2:
         return 2.0
     power = 10.0 ** math.floor(math.log10(highest))
-    found = next(step * power for step in STEPS if step * power >= highest * (1 - 1e-9))
-    return max(2.0, found)
+    return next(step * power for step in STEPS if step * power >= highest * (1 - 1e-9))
 
 
 def across(at: int, of: int) -> float:
@@ -106,7 +107,7 @@ def _down(value: float, top: float) -> float:
 
 
 def _is_told(value: float | None) -> bool:
-    return value is not None and math.isfinite(value) and value >= 0
+    return value is not None and 0 <= value <= LARGEST
 
 
 def _number(value: float | None) -> float:

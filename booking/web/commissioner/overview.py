@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -51,7 +52,7 @@ def overview_send() -> ResponseReturnValue:
     return redirect(url_for("web.overview", **_chosen(request.form)))
 
 
-def _chosen(values: Mapping[str, str]) -> dict[str, str]:
+def _chosen(values: Mapping[str, str]) -> dict[str, Any]:
     return {name: values[name] for name in ("specialty", "provider", "by") if values.get(name)}
 
 

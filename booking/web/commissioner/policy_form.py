@@ -52,14 +52,15 @@ def document(form: Form) -> dict[str, Any]:
     stated["reminders_days"] = _reminders(form)
     stated["reserve"] = form.get("reserve") != "no"
     targets = {str(one): _whole(form, f"target-{one}") for one in PRIORITIES}
-    weights = {
+    weights: dict[str, Any] = {
         name: [_whole(form, f"{name}-{rank}") for rank in RANKS] if is_triple(name) else _whole(form, name)
         for name in WEIGHTS
     }
     default = usual.document()
     body = {name: value for name, value in stated.items() if value != default[name]}
-    if changed := {name: days for name, days in targets.items() if days != default["target_days"][name]}:
-        body["target_days"] = changed
+    late = {name: days for name, days in targets.items() if days != default["target_days"][name]}
+    if late:
+        body["target_days"] = late
     if changed := {name: value for name, value in weights.items() if value != _default(name)}:
         body["optimiser"] = changed
     if not form.errors:

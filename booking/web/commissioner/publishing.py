@@ -29,6 +29,7 @@ def publish(form: Form, body: Mapping[str, Any], *, reverts_to: int | None = Non
     newest = _newest(form)
     if form.errors or start is None:
         return None
+    made: PolicyVersion | None
     try:
         with work().session.begin_nested():
             made = policies.publish_policy(
@@ -83,4 +84,4 @@ def _overtaken(form: Form, newest: int) -> None:
         f"{row.created_by} published version {now} meanwhile: {said or 'nothing differs.'} "
         "Nothing of yours is published. Look at it, then publish again if you still want to.",
     )
-    form.values = {**dict(form.values), "newest": str(now)}
+    form.values = {**{name: form.get(name) for name in form.values}, "newest": str(now)}

@@ -70,7 +70,7 @@ def report_csv(name: str) -> ResponseReturnValue:
     """The report as a file for a spreadsheet."""
     _, made = _download(name)
     if made is None:
-        return redirect(url_for("web.report", name=name, **request.args.to_dict()))
+        return redirect(url_for("web.report", name=name) + "?" + request.query_string.decode("ascii", "replace"))
     headers = {"Content-Disposition": f'attachment; filename="{_file_name(made)}.csv"'}
     return Response(csv_of(made, bom=True), content_type="text/csv; charset=utf-8; header=present", headers=headers)
 
@@ -81,7 +81,7 @@ def report_json(name: str) -> ResponseReturnValue:
     """The report for a program."""
     found, made = _download(name)
     if made is None:
-        return redirect(url_for("web.report", name=name, **request.args.to_dict()))
+        return redirect(url_for("web.report", name=name) + "?" + request.query_string.decode("ascii", "replace"))
     period = made.period
     answer = jsonify(
         name=found.name, title=found.title, about=found.about, made_at=made.made_at.isoformat(), filters=made.filters,

@@ -157,7 +157,7 @@ def _refused(
     form.refuse(error, names, otherwise)
     found = commissioning.own_rule(work(), rule_id)
     if isinstance(error, StaleVersion):  # what is on the page now is what they will change next
-        form.values = {**dict(form.values), "version": str(found.rule.version)}
+        form.values = {**{name: form.get(name) for name in form.values}, "version": str(found.rule.version)}
     return _rule_page(found, form), error.status
 
 

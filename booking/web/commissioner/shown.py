@@ -68,6 +68,8 @@ class View:
 
     @property
     def caption(self) -> str:
+        if not self.by:
+            return "All there is"
         return BREAKDOWNS.get(self.by, self.by.replace("_", " ").capitalize())
 
 
@@ -115,7 +117,9 @@ def _kinds(rows: Sequence[Row], name: str) -> list[str]:
 
 
 def _chosen(wanted: str | None, of: Sequence[str]) -> str:
-    return wanted if wanted in of else of[0] if of else ""
+    if wanted is not None and wanted in of:
+        return wanted
+    return of[0] if of else ""
 
 
 def _cell(row: Row, column: Heading, by: str) -> str:

@@ -38,7 +38,7 @@ STEPS = (
     Step("Be the GP: refer a patient", "gp", ("web.refer",)),
     Step("Be the patient: choose a time", "Коваленко", ("web.choices",), staff=False),
     Step("Be the clinic: see it appear", "clinic", ("web.clinic",)),
-    Step("Still the clinic: call that clinic off", "clinic", ("web.clinic_cancel", "web.desk", "web.clinic")),
+    Step("Still the clinic: call that clinic off", "clinic", ("web.cancel_clinic", "web.desk")),
     Step("Be the patient again: what now?", "Коваленко", ("web.choices",), staff=False),
     Step("Be the commissioner: was it fair?", "commissioner", ("web.overview", "web.plan")),
 )

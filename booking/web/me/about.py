@@ -21,9 +21,7 @@ from booking.web.me import fields, week
 from booking.web.spoken import gettext
 
 patient_only = allow(Role.PATIENT, via=Via.COOKIE)
-CHANGED = _(
-    "These details were changed in another window meanwhile. Look at them again, and save once more."
-)
+CHANGED = _("These details were changed in another window meanwhile. Look at them again, and save once more.")
 
 
 @blp.get("/me")
@@ -143,7 +141,9 @@ def my_times() -> ResponseReturnValue:
 
 
 def _times(form: Form, never: set[int], version: int) -> ResponseReturnValue:
-    page = render_template("me/times.html", form=form, never=never, version=version, days=week.days(), parts=week.parts())
+    page = render_template(
+        "me/times.html", form=form, never=never, version=version, days=week.days(), parts=week.parts()
+    )
     return page, 422 if form.errors else 200
 
 
@@ -163,4 +163,3 @@ def my_times_send() -> ResponseReturnValue:
         return _times(form, never, version)
     flash(gettext("Saved: the times that never suit you. They are not proposed to you any more."), "success")
     return redirect(url_for("web.me"))
-

@@ -78,8 +78,8 @@ def times_page(referral: Referral, endpoint: str, notice: str | None = None) -> 
     if view == "week" and asked.week is None:
         first = whole.times[0].local_date if whole.times else unit.today
         asked = replace(asked, week=monday(asked.on or first))
-    # What was read may end before the week asked for: that week is read by itself then.
-    inside = whole if wishes.dated(asked) == asked.wanted else _narrowed(referral, whole, wishes.dated(asked))
+    week = _in_week(referral, whole, asked)
+    inside = _narrowed(week, wishes.dated(asked))
     rows, more = finding.page(inside, after=forms.read_cursor(request.args.get("after")), size=PER_PAGE)
     full = {slot.id: slot for slot in finding.slots(unit, referral, [row.id for row in rows])}
     slots = with_needs(referral, [shown.slot(unit, full[row.id], referral) for row in rows if row.id in full])
@@ -88,7 +88,7 @@ def times_page(referral: Referral, endpoint: str, notice: str | None = None) -> 
         services={service.id: service for service in services}, slots=slots, notice=notice, said=wishes.said(asked),
         days=[(day, list(ones)) for day, ones in groupby(slots, key=lambda slot: slot.day)],
         more=forms.write_cursor(rows[-1].starts_at, rows[-1].id) if more else None,
-        first="after" not in request.args, form=_filled(asked), glance=_glance(asked, referral, whole),
+        first="after" not in request.args, form=_filled(asked), glance=_glance(asked, week),
         weeks=_weeks(asked, whole), waits=waits(referral) if view == "clinic" else {}, wishes=wishes,
         relaxed=_relaxed(whole), booked=shown.slot(unit, booked.slot, referral) if booked else None,
         never=never, clinics=sorted(whole.places.values(), key=lambda place: (place.first, place.service_id)),
@@ -102,11 +102,18 @@ def _without(found: Found, slot_id: int | None) -> Found:
     return found
 
 
-def _narrowed(referral: Referral, whole: Found, dates: Wanted) -> Found:
-    if whole.cut:
-        return finding.find(work(), referral, dates)
+def _in_week(referral: Referral, whole: Found, asked: Wishes) -> Found:
+    """What was read may end before the week (or the day) asked for: that is read by itself then."""
+    first = asked.week or asked.on
+    if first is None or not whole.cut:
+        return whole
+    days = replace(asked.wanted, first=first, last=first + timedelta(days=6))
+    return finding.find(work(), referral, days)
+
+
+def _narrowed(found: Found, dates: Wanted) -> Found:
     first, last = dates.first or date.min, dates.last or date.max
-    return replace(whole, times=[row for row in whole.times if first <= row.local_date <= last])
+    return replace(found, times=[row for row in found.times if first <= row.local_date <= last])
 
 
 def _filled(asked: Wishes) -> Form:
@@ -120,16 +127,11 @@ def _filled(asked: Wishes) -> Form:
     )  # fmt: skip
 
 
-def _glance(asked: Wishes, referral: Referral, whole: Found) -> list[GlanceDay]:
+def _glance(asked: Wishes, found: Found) -> list[GlanceDay]:
     if asked.week is None:
         return []
-    last = asked.week + timedelta(days=6)
-    if whole.cut:
-        counted = finding.find(work(), referral, replace(asked.wanted, first=asked.week, last=last)).parts
-    else:
-        counted = whole.parts
     week = [asked.week + timedelta(days=n) for n in range(7)]
-    days = [GlanceDay(day, say.short_day(day), tuple(counted[day, part] for part in range(3))) for day in week]
+    days = [GlanceDay(day, say.short_day(day), tuple(found.parts[day, part] for part in range(3))) for day in week]
     return [one for one in days if one.day.weekday() < 5 or any(one.parts)]
 
 

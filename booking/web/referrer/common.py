@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from cryptography.fernet import InvalidToken
-from flask import session
+from flask import g, session
 from sqlalchemy import select
 
 from booking.domain.errors import BookingError
@@ -70,13 +70,17 @@ def read_acting(form: Form) -> Work:
 
 
 def clinics() -> dict[str, str]:
-    """``330|330-SKIN`` → ``Dermatology: Skin lesions``."""
+    """``330|330-SKIN`` → ``Dermatology: Skin lesions``; asked once in a request."""
+    if "clinics" in g:
+        kept: dict[str, str] = g.clinics
+        return kept
     rows = work().session.execute(
         select(Specialty.code, Specialty.name, ClinicType.code, ClinicType.name)
         .join(ClinicType, ClinicType.specialty_code == Specialty.code)
         .order_by(Specialty.name, ClinicType.name)
     )
-    return {f"{row[0]}|{row[2]}": f"{row[1]}: {row[3]}" for row in rows}
+    g.clinics = {f"{row[0]}|{row[2]}": f"{row[1]}: {row[3]}" for row in rows}
+    return clinics()
 
 
 def items(options: Iterable[tuple[str, str]], first: str | None = None) -> Items:

@@ -41,6 +41,7 @@ from booking.web.referrer.services import Shown, with_times
 NEAREST = 3
 """So many of the nearest services are ticked to begin with."""
 MOST = 12
+AGAIN = "It had been sent a moment ago, and was not sent twice. If you did not see the access code, make a new one."
 STALE = "The patient’s details were changed by somebody else meanwhile. Check them and send again."
 
 
@@ -93,7 +94,7 @@ def _send(form: Form, patient: Patient | None, letter: Letter | None, *, draft: 
         return None
     twin = reading.same_again(new) if patient is not None else None
     if twin is not None:
-        return _to(twin)
+        return _again(twin)
     try:
         with attempt():
             if patient is not None:
@@ -104,12 +105,14 @@ def _send(form: Form, patient: Patient | None, letter: Letter | None, *, draft: 
     except StaleVersion:
         again = reading.same_again(new) if patient is not None else None
         form.fail("nhs_number", STALE)
-        return _to(again) if again is not None else None
+        return _again(again) if again is not None else None
     except (Invalid, Conflict) as refused:
         refuse(form, refused)
         return None
     if draft:
         flash("Draft saved. It is in the list “Drafts” until you send or discard it.", "success")
+    elif not code:
+        return _again(made)
     else:
         keep_code(made.ubrn, code)
     return _to(made)
@@ -151,6 +154,11 @@ def _corrected(form: Form, patient: Patient) -> Patient:
     if whose != str(patient.id) or not version.isdigit():
         return patient  # the page showed another patient's details, or none
     return reading.correct(patient, form)
+
+
+def _again(made: Referral) -> ResponseReturnValue:
+    flash(AGAIN, "told")
+    return _to(made)
 
 
 def _to(made: Referral) -> ResponseReturnValue:

@@ -139,11 +139,18 @@ def compare_services() -> ResponseReturnValue:
     visible = directory.visible_ids(work().session, ids, practice, work().today)
     known = directory.services_by_id(work().session, [key for key in ids if key in visible])
     found = [FoundService(known[key], _far(known[key])) for key in ids if key in known]
+    side_by_side = with_times(found, priority)
     return render_template(
-        "referrer/compare.html", found=with_times(found, priority), priority=priority,
+        "referrer/compare.html", found=side_by_side, bookable=_together(side_by_side), priority=priority,
         too_many=len(request.args.getlist("service")) > MOST_COMPARED,
         back=url_for("web.find_services", **_back()),
     )  # fmt: skip
+
+
+def _together(found: list[Shown]) -> list[Shown]:
+    """Those that can stand on one shortlist: of one specialty, and none that reads the referral first."""
+    fit = [one for one in found if one.takes_referrals and one.service.booking_mode is not BookingMode.TRIAGE]
+    return [one for one in fit if one.service.specialty_code == fit[0].service.specialty_code]
 
 
 def _back() -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import pytest
 from sqlalchemy import select
 
 from booking.db import Database
@@ -94,7 +93,9 @@ def test_a_role_withdrawn_ends_the_session_at_once(region: Region, manager: Visi
     assert gp.get("/staff/referrals").request.path == "/staff/sign-in"
     again = manager.send(page, f"{PEOPLE}/{account}", **form)  # a double click
     assert again.status_code == 200
-    given = manager.send(manager.get(f"{PEOPLE}/{account}"), f"{PEOPLE}/{account}", what="grant", role="REFERRING_ADMIN")
+    given = manager.send(
+        manager.get(f"{PEOPLE}/{account}"), f"{PEOPLE}/{account}", what="grant", role="REFERRING_ADMIN"
+    )
     assert "is referring administrator now" in given.text
 
 

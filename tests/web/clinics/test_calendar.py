@@ -97,7 +97,7 @@ def test_the_week_in_which_the_clocks_go_forward(clerk: Visitor, work: Work, reg
     assert page.text.count("<b>09:00</b> Free") == 2
     assert "The clocks go forward" in page.text
     assert "Sunday 29 March" in page.text
-    assert "Saturday 28 March" not in page.text.split('<div id="week"')[1]
+    assert "Saturday 28 March" not in page.text.split('<div id="clinic-week"')[1]
 
 
 def test_the_hour_that_comes_twice_is_told_apart(clerk: Visitor, work: Work, region: Region) -> None:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from booking.domain.words import PlanRunState, Role
+from booking.domain.words import ClockState, PlanRunState, Role
 from booking.models import CommissioningRule, PlanRun, Service
 from booking.services.work import Work
 from tests import factories
@@ -40,7 +40,12 @@ def year(records: Records, work: Work) -> Records:
         for number in range(12):
             due = month - timedelta(days=5) if number < 6 else month + timedelta(days=60)
             seen = records.referral(
-                at, due_date=due, rtt_clock_stopped_on=month, rtt_clock_start=at.date(), service_id=first.id
+                at,
+                due_date=due,
+                rtt_clock_stopped_on=month,
+                rtt_clock_state=ClockState.STOPPED,
+                rtt_clock_start=at.date(),
+                service_id=first.id,
             )
             records.appointment(seen, month + timedelta(days=number // 6))
             records.offers(seen, [records.slot(month, first), records.slot(month, second)])
@@ -67,6 +72,9 @@ def plan_run(work: Work, **fields: object) -> PlanRun:
     run = PlanRun(**{**given, **fields})
     work.session.add(run)
     work.session.commit()
+    work.session.refresh(run)
+    work.session.expunge(run)
+    work.session.rollback()
     return run
 
 

@@ -11,7 +11,7 @@ from tests.conftest import Rows
 from tests.web.conftest import Referred, Visitor, forms
 
 ZOE = {"acting_name": "Zoë <b>O’Hara</b> שלום", "acting_relation": "CHILD"}
-SHOWN = "Zoë &lt;b&gt;O’Hara&lt;/b&gt; שלום (daughter or son) is doing this for the patient."
+SHOWN = "Zoë &lt;b&gt;O’Hara&lt;/b&gt; שלום</bdi> (daughter or son) is doing this for the patient."
 
 
 def sign_in(visitor: Visitor, referred: Referred, **more: str):  # type: ignore[no-untyped-def]
@@ -60,10 +60,10 @@ def test_begun_changed_and_ended_on_the_page(patient: Visitor, referred: Referre
     assert refused.status_code == 422
     page = patient.send(patient.get("/me/acting"), "/me/acting", acting_name="Bo", acting_relation="CARER")
     assert page.request.path == "/choices"
-    assert "Bo (carer or support worker) is doing this for the patient." in page.text
+    assert "<bdi>Bo</bdi> (carer or support worker) is doing this for the patient." in page.text
     listed = patient.get("/me/acting")
     assert "Who has done this for the patient" in listed.text
-    assert "Bo (carer or support worker)" in patient.get("/me/sessions").text
+    assert "<bdi>Bo</bdi> (carer or support worker)" in patient.get("/me/sessions").text
     done = patient.send(listed, "/me/acting/end")
     assert "It is the patient from now on" in done.text
     assert "is doing this for the patient" not in patient.get("/choices").text
@@ -72,7 +72,10 @@ def test_begun_changed_and_ended_on_the_page(patient: Visitor, referred: Referre
 
 
 def test_a_practice_that_books_is_told_of_as_the_practice(
-    patient: Visitor, referred: Referred, work, region  # type: ignore[no-untyped-def]
+    patient: Visitor,
+    referred: Referred,
+    work,
+    region,  # type: ignore[no-untyped-def]
 ) -> None:
     from booking.services import booking
     from booking.services.booking import Choice

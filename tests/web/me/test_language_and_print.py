@@ -28,9 +28,7 @@ def test_chosen_before_signing_in_it_stays(visitor: Visitor, referred: Referred,
     assert '<html lang="en">' in visitor.send(out, "/language", language="en").text
 
 
-def test_the_record_says_and_the_browser_may_say_otherwise(
-    visitor: Visitor, referred: Referred, work: Work
-) -> None:
+def test_the_record_says_and_the_browser_may_say_otherwise(visitor: Visitor, referred: Referred, work: Work) -> None:
     mine = work.session.get_one(Patient, referred.referral.patient_id)
     mine.language, mine.large_print = Language.WELSH, True
     work.session.commit()

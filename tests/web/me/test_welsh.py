@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -53,8 +53,8 @@ def test_every_text_has_its_welsh_and_no_welsh_is_left_over() -> None:
 
 def test_the_places_to_fill_are_the_same() -> None:
     for text, said in welsh().items():
-        for one in said:
-            english = text if isinstance(text, str) else text[1]
+        for form, one in enumerate(said):
+            english = text if isinstance(text, str) else text[form != 1]  # Welsh has a form of its own for one
             assert sorted(HOLES.findall(english)) == sorted(HOLES.findall(one)), text
             assert english[0].isspace() == one[0].isspace(), text
             assert english[-1] == one[-1] or english[-1] not in ".,:? ", text
@@ -62,7 +62,7 @@ def test_the_places_to_fill_are_the_same() -> None:
 
 def test_the_welsh_is_not_the_english() -> None:
     alike = {text for text, said in welsh().items() if isinstance(text, str) and said[0] == text}
-    assert alike == {"Print", ": %(name)s (%(relation)s)"}
+    assert alike == {"Print"}
 
 
 def test_what_is_marked_elsewhere_is_said_there() -> None:
@@ -90,9 +90,9 @@ def in_welsh(app: BookingApp) -> Iterator[None]:
 def test_dates_and_times_are_in_welsh_words(in_welsh: None) -> None:
     assert say.day(date(2026, 3, 3)) == "Dydd Mawrth 3 Mawrth"
     assert say.day_year(date(2026, 3, 3)) == "3 Mawrth 2026"
-    assert say.day_time(datetime(2026, 3, 3, 14, 30)) == "Dydd Mawrth 3 Mawrth am 14:30"
-    assert say.clock(datetime(2026, 3, 3, 14, 30)) == "2.30 yn y prynhawn"
-    assert say.clock(datetime(2026, 3, 3, 12, 0)) == "canol dydd"
+    assert say.day_time(datetime(2026, 3, 3, 14, 30, tzinfo=UTC)) == "Dydd Mawrth 3 Mawrth am 14:30"
+    assert say.clock(datetime(2026, 3, 3, 14, 30, tzinfo=UTC)) == "2.30 yn y prynhawn"
+    assert say.clock(datetime(2026, 3, 3, 12, 0, tzinfo=UTC)) == "canol dydd"
     assert [say.span(days) for days in (1, 2, 5, 28, 30)] == [
         "1 diwrnod", "2 ddiwrnod", "5 diwrnod", "4 wythnos", "4 wythnos a 2 ddiwrnod"
     ]  # fmt: skip

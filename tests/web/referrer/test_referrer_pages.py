@@ -300,7 +300,7 @@ def test_a_time_that_is_gone_books_nothing(gp: Visitor, referred: Referred, regi
 def test_a_hold_that_ran_out_says_so(gp: Visitor, referred: Referred, work: Work, clock) -> None:  # type: ignore[no-untyped-def]
     path = f"/staff/referrals/{referred.ubrn}"
     check = gp.send(gp.get(f"{path}/times"), f"{path}/hold")
-    clock.now += timedelta(minutes=30)
+    clock.now += timedelta(minutes=work.config.hold_minutes + 1)
     assert "not kept any more" in gp.get(check.request.path).text
 
 

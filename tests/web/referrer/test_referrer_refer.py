@@ -146,6 +146,7 @@ def test_sent_twice_is_referred_once(gp: Visitor, region: Region, work: Work) ->
     for _ in range(2):
         sent = press(gp, page, "send", reason="A changing mole", mobile="07700 900 123")
         assert sent.request.path.startswith("/staff/referrals/")
+    assert "was not sent twice" in sent.text
     work.session.rollback()
     assert work.session.scalar(select(func.count(Referral.id))) == 1
 
