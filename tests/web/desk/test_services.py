@@ -28,7 +28,7 @@ def _ticked(page: Any, **more: Any) -> dict[str, Any]:
 
 def test_a_service_is_made_with_every_fault_beside_its_box(lives: Life, definer: Visitor, rows: Rows) -> None:
     page = definer.get(NEW)
-    faults = {"name": " ", "min_age": "-1", "max_age": "x", "from__ROUTINE": "9", "to__ROUTINE": "3", 
+    faults = {"name": " ", "min_age": "-1", "max_age": "x", "from__ROUTINE": "9", "to__ROUTINE": "3",
               "booking_mode": "FAX", "operational_from__day": "31", "operational_from__month": "2"}  # fmt: skip
     bad = definer.send(page, NEW, **_ticked(page, **faults))
     assert bad.status_code == 422
