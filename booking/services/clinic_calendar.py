@@ -89,9 +89,9 @@ def slots_of(wanted: Scope, first: date, last: date | None) -> Subquery:
     return union_all(*(_of_status(wanted, status, first, last) for status in SHOWN)).subquery()
 
 
-def _of_status(wanted: Scope, status: SlotStatus, first: date, last: date | None) -> Select[Any]:
+def _of_status(wanted: Scope, status: SlotStatus, first: date, last: date | None) -> Select[*tuple[Any, ...]]:
     # The word itself stands in the query: an index over one status is used only where the database sees which.
-    query: Select[Any] = select(*_COLUMNS).where(
+    query: Select[*tuple[Any, ...]] = select(*_COLUMNS).where(
         Slot.status == literal_column(f"'{status.value}'"),
         Slot.service_id.in_(wanted.service_ids),
         on_dates(first, last),

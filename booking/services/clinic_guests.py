@@ -114,7 +114,8 @@ def _guest(
     return Guest(
         booked.id, patient.id, referral.id, booked.reference or "", booked.slot_id, booked.place, booked.state,
         referral.ubrn, f"{patient.given_name} {patient.family_name}", patient.date_of_birth,
-        _age(patient.date_of_birth, work.today), patient.sex, patient.nhs_number, referral.priority, referral.specialty_code, referral.reason, _needs(patient),
+        _age(patient.date_of_birth, work.today), patient.sex, patient.nhs_number,
+        referral.priority, referral.specialty_code, referral.reason, _needs(patient),
         _may(work, booked, referral, mine=mine, began=began),
         with_referrer=booked.state is BookingState.DID_NOT_ATTEND
         and (not mine or referral.worklist is Worklist.CANCELLED_OR_DID_NOT_ATTEND),

@@ -180,7 +180,8 @@ def _store(
         finally:
             bad.drop()
     counts = {word: number for word, number in report.counts.items() if number}
-    found = Found(list(opened.table.columns), report.rows, report.refused, counts, sorted(bad.rows, key=lambda row: row.line))
+    rows = sorted(bad.rows, key=lambda row: row.line)
+    found = Found(list(opened.table.columns), report.rows, report.refused, counts, rows)
     return _Outcome(found, written, report)
 
 

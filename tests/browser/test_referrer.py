@@ -140,15 +140,11 @@ def test_a_double_click_without_script_refers_once(clinic: Clinic, opened: Open)
     assert len(referrals_of(clinic, key)) == 1
 
 
-_fresh = iter(
-    ["943 476 5919", "943 476 5870", "943 476 5900", "943 476 5897", "943 476 5889", "943 476 5927"]
-)
+_fresh = iter(["943 476 5919", "943 476 5870", "943 476 5900", "943 476 5897", "943 476 5889", "943 476 5927"])
 
 
 @BOTH
-def test_a_refused_form_keeps_everything_typed(
-    clinic: Clinic, opened: Open, javascript: bool, tmp_path: Path
-) -> None:
+def test_a_refused_form_keeps_everything_typed(clinic: Clinic, opened: Open, javascript: bool, tmp_path: Path) -> None:
     number, key = known(clinic)
     letter = tmp_path / "letter.pdf"
     letter.write_bytes(PDF)

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from flask import Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.domain.errors import BookingError
+from booking.domain.errors import BookingError, NotFound
 from booking.domain.ids import show_ubrn
 from booking.domain.words import COMMISSIONERS, REFERRERS, Role
 from booking.edge.flask_app import work
@@ -84,6 +84,8 @@ def audit_patient() -> ResponseReturnValue:
         try:
             found = audit_search.find_patient(work(), number)
         except BookingError as refused:
+            if isinstance(refused, NotFound):
+                form = Form()  # the number may be somebody else's patient's: it is not shown again
             form.refuse(refused, ("nhs_number",), "nhs_number")
         else:
             return redirect(url_for("web.audit", kind=READS, patient=found))
