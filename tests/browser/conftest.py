@@ -137,7 +137,7 @@ def _inside(url: str, home: str, complaints: list[str]) -> None:
 
 
 def settled(page: Page) -> None:
-    """Wait until a page that a click led to is all there. Asked again and again: our policy allows pages no ``eval``."""
+    """Wait until a page that a click led to is all there. Asked again and again: pages may not ``eval``."""
     for _ in range(200):
         with contextlib.suppress(Error):
             if page.evaluate("document.documentElement !== null && document.readyState === 'complete'"):
