@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, syn
 HERE = Path(__file__).resolve().parent
 ADDRESS = os.environ.get("ADDRESS", "http://127.0.0.1:8000")
 FOLDER = HERE.parent / "docs" / "images"
-PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1100, height=760)
+PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1100, height=860)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -33,7 +33,7 @@ class Shots:
 
     def visitor(self, viewport: ViewportSize = DESKTOP) -> Page:
         """Somebody who is not signed in, at the front page."""
-        context = self.browser.new_context(base_url=ADDRESS, viewport=viewport, accept_downloads=True)
+        context = self.browser.new_context(base_url=ADDRESS, viewport=viewport, locale="en-GB", accept_downloads=True)
         context.set_default_timeout(15_000)
         self.contexts.append(context)
         page = context.new_page()

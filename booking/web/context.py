@@ -56,8 +56,8 @@ def register(app: BookingApp) -> None:
     app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         ubrn=show_ubrn, code=show_access_code, nhs_number=say.nhs_number, day=say.day, day_year=say.day_year,
-        moment=moment, words=say.label, count=say.count, relation=said_by.relation, whole_day=say.whole_day,
-        spoken=spoken.gettext,
+        moment=moment, end_moment=end_moment, words=say.label, count=say.count, relation=said_by.relation,
+        whole_day=say.whole_day, spoken=spoken.gettext,
     )  # fmt: skip
     app.jinja_env.globals["all_relations"] = lambda: list(Relation)
     app.context_processor(visitor)
@@ -74,6 +74,11 @@ def _nav(actor: Actor) -> tuple[tuple[str, str], ...]:
 def moment(instant: datetime) -> str:
     """An instant of ours (not of a site): ``Monday 9 March at 17:00``."""
     return say.day_time(instant.astimezone(HOME_ZONE))
+
+
+def end_moment(instant: datetime) -> str:
+    """The same for the end of something, never the midnight that begins a day: ``the end of Monday 9 March``."""
+    return say.until(instant.astimezone(HOME_ZONE))
 
 
 def visitor() -> dict[str, Any]:
