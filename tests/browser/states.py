@@ -1,4 +1,6 @@
-"""Every page in every state, looked at by axe on a desktop and at 320 px: each kind of visitor has a list of states.
+"""Every page in every state, looked at by axe on a desktop and at 320 px, and with text of twice the size.
+
+Each kind of visitor has a list of states.
 
 A state says who looks, how the world is made so, and what is done on the page to get there. ``test_every_page.py``
 compares the lists with the application's routes: a page that is in no list fails it.
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, Clinic, Letter, Open, accessible, sign_in
+from tests.browser.conftest import DESKTOP, PHONE, Clinic, Letter, Open, accessible, fits, sign_in
 from tests.factories import PASSWORD
 
 NOBODY = ""
@@ -68,6 +70,15 @@ def look(clinic: Clinic, opened: Open, state: State) -> None:
     accessible(page)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     accessible(page)
+    enlarged(page)
+
+
+def enlarged(page: Page) -> None:
+    """Text of twice the size in half a window of 1280 px: nothing scrolls sideways (WCAG 1.4.4)."""
+    page.set_viewport_size({"width": 640, "height": 512})
+    # Through the style sheet's own object: our policy allows no inline style.
+    page.evaluate("document.styleSheets[0].insertRule('html { font-size: 200% !important; }', 0)")
+    fits(page)
 
 
 def each(states: Sequence[State]) -> pytest.MarkDecorator:
