@@ -50,9 +50,10 @@ def postcode(rng: Random, practice: str) -> str:
     return f"{outward} {rng.randint(1, 9)}{rng.choice('ABDEFGHJLNPQRSTUWXYZ')}{rng.choice('ABDEFGHJLNPQRSTUWXYZ')}"
 
 
-def people(rng: Random, count: int, today: date) -> list[Person]:
+def people(rng: Random, count: int, today: date, first: int = FIRST_NHS_NUMBER) -> list[Person]:
+    """So many of them, with NHS numbers one after another from ``first`` (its first nine digits)."""
     found: list[Person] = []
-    number = FIRST_NHS_NUMBER
+    number = first
     while len(found) < count:
         nhs_number = nhs_number_from(number)
         number += 1

@@ -15,7 +15,7 @@ from random import Random
 
 from sqlalchemy import select, update
 
-from booking.demo import clinics, desk, practice, region, tour
+from booking.demo import clinics, desk, history, practice, region, tour
 from booking.demo.directory import Directory, build
 from booking.demo.people import Person, people
 from booking.demo.sign_ins import PatientSignIn, SignIns, StaffSignIn, parts
@@ -139,7 +139,9 @@ def _far(patient: Patient, service: Service) -> float:
 def seed(work: Work, number: int) -> SignIns:
     """Fill an empty region. The caller commits, then writes the sign-ins down."""
     rng = Random(number)  # noqa: S311  # the same region again, not a secret
-    builder = Builder(work, build(work, rng), rng)
+    directory = build(work, rng)
+    history.fill(work, directory, number)
+    builder = Builder(work, directory, rng)
     stories = list(_stories(builder))
     crowd = list(_crowd(builder))
     for made in crowd[:BOOKED]:

@@ -63,9 +63,20 @@ def record(
 ) -> AuditEntry:
     """Append to ``chain`` in this transaction. The caller has locked, or just made, the thing the chain is about."""
     last = work.session.execute(_LAST, {"chain": chain}).first()
+    entry = following(work, chain, action, (last.sequence, last.hash) if last else None, before=before, after=after)
+    work.session.add(entry)
+    return entry
+
+
+def following(
+    work: Work, chain: str, action: str, last: tuple[int, str] | None, *, before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> AuditEntry:  # fmt: skip
+    """The entry that follows the ``last`` of its chain (sequence and hash; None begins it), not written yet."""
+    sequence, previous = last or (0, GENESIS)
     entry = AuditEntry(
         chain=chain,
-        sequence=last.sequence + 1 if last else 1,
+        sequence=sequence + 1,
         at=work.now.replace(microsecond=work.now.microsecond // 1000 * 1000),
         actor=work.actor.name,
         role=work.actor.role,
@@ -75,11 +86,10 @@ def record(
         before=before,
         after=after,
         request_id=work.actor.request_id,
-        previous_hash=last.hash if last else GENESIS,
+        previous_hash=previous,
         hash="",
     )
     entry.hash = _hash(entry)
-    work.session.add(entry)
     return entry
 
 

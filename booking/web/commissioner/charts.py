@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-LEFT, RIGHT = 3.0, 97.0
-"""Where the first and the last point stand, in per cent."""
+LEFT, RIGHT = 13.0, 97.0
+"""Where the first and the last point stand, in per cent: the figures of the levels stand left of them."""
 TOP, BOTTOM, HEIGHT = 22.0, 132.0, 156.0
 """The highest and the lowest a point may stand, and the whole picture, in pixels."""
-LABEL_EVERY, MOST_LABELS = 3, 4
+LABEL_EVERY, MOST_LABELS = 4, 3
 """Of so many points one is labelled, counted from the last; on a narrow screen more labels would meet."""
 STEPS = (1, 2, 2.5, 5, 10)
 LARGEST = 1e15
@@ -125,12 +125,10 @@ def _labels(points: Sequence[Point]) -> Iterator[Label]:
     last = len(points) - 1
     every = max(LABEL_EVERY, math.ceil(len(points) / MOST_LABELS))
     for at, point in enumerate(points):
-        if (last - at) % every:
+        if (last - at) % every or at == 0 < last:  # the first would meet its neighbour
             continue
         if at == last and last > 0:
             yield Label(100.0, point.short, "end")
-        elif at == 0 and last > 0:
-            yield Label(0.0, point.short, "start")
         else:
             yield Label(across(at, len(points)), point.short, "middle")
 

@@ -60,10 +60,13 @@ OVER_TIME = (
     Wanted("Places unused", "Published for the month and not booked.", "slots-by-month", "unused", ""),
 )  # fmt: skip
 BY_GROUP = (
+    Wanted("Waiting", "Whose clock ran on the last day of the last month.", "waits", "people", "", "WAITING"),
     Wanted("Waiting past their target", "Share of those waiting on the last day of the last month.", "waits",
            "breach_percent", "%", "WAITING"),
     Wanted("Mean wait of those seen", "In the last month, from the start of the clock.", "waits", "mean_days", "days",
            "SEEN"),
+    Wanted("95 of 100 have waited at most", "Of those waiting on the last day of the last month.", "waits",
+           "p95_days", "days", "WAITING"),
     Wanted("Met no free time", "Appointment slot issues in the twelve months.", "deferrals", "deferrals", ""),
     Wanted("Places booked", "Share of the places published in the twelve months.", "slots-by-month", "booked_percent",
            "%"),

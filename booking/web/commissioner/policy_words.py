@@ -145,8 +145,8 @@ def _weight(value: Any, unit: str) -> str:
 def _unit(value: int, unit: str) -> str:
     if unit == "%":
         return f"{value:,}%"
-    if unit in ("days", "hours") and value == 1:
-        return f"1 {unit[:-1]}"
+    if value == 1 and unit.startswith(("days", "hours")):
+        return "1 " + unit.replace("s", "", 1)
     return f"{value:,} {unit}".strip()
 
 

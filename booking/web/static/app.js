@@ -7,9 +7,13 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.addEventListener("click", () => window.print());
 }
 
-// A choice that applies at once, in a form that also has a button for those without script.
+// A choice that applies at once, in a form that also has a button. Not with the keyboard: an arrow key in a closed list
+// already chooses, and nobody should be taken away by looking through it (WCAG 3.2.2).
+let byKeyboard = false;
+addEventListener("keydown", () => { byKeyboard = true; }, true);
+addEventListener("pointerdown", () => { byKeyboard = false; }, true);
 for (const form of document.querySelectorAll("form[data-at-once]")) {
-  form.addEventListener("change", () => form.requestSubmit());
+  form.addEventListener("change", () => { if (!byKeyboard) form.requestSubmit(); });
 }
 
 // Lists that people watch: <div id="…" data-live="20"> is fetched again every 20 seconds and swapped if it changed.

@@ -32,7 +32,7 @@ def test_an_empty_region_says_so(commissioner: Visitor) -> None:
     page = commissioner.get("/staff")
     assert page.request.path == "/staff/overview"
     assert "Nothing has been planned yet" in page.text
-    assert page.text.count("Too few to be told") == 12
+    assert page.text.count("Too few to be told") == 14
     assert '<svg class="com-chart"' not in page.text
 
 
