@@ -50,13 +50,24 @@ class Shots:
     def shoot(self, page: Page, name: str, *, whole: bool = False) -> None:
         """What the window shows, or the whole page, as ``docs/images/<name>.png``."""
         page.wait_for_load_state()
-        page.screenshot(path=FOLDER / f"{name}.png", full_page=whole, animations="disabled")
+        path = FOLDER / f"{name}.png"
+        page.screenshot(path=path, full_page=whole, animations="disabled")
+        shrink(path)
         print(f"docs/images/{name}.png", flush=True)
 
     def close(self) -> None:
         for context in self.contexts:
             context.close()
         self.contexts.clear()
+
+
+def shrink(path: Path) -> None:
+    """A third of the bytes with 128 colours, where Pillow is at hand (``pip install pillow``); else as it is."""
+    try:
+        from PIL import Image
+    except ImportError:
+        return
+    Image.open(path).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from scripts.screenshots import DESKTOP, PHONE, Shots
+from scripts.screenshots import DESKTOP, Shots
 
 FILE = """slot_id,date,start,minutes,practitioner
 A1,2030-09-03,09:00,20,
@@ -19,12 +19,11 @@ def take(shots: Shots) -> None:
     """The clinic administrator's week, a day of it, a session looked at before it is published, a file with faults."""
     page = shots.sign_in_as("Sign in as Barnaby Frost", DESKTOP)
     page.goto("/staff/clinic")
-    page.get_by_role("link", name="The week after").click()
-    page.get_by_role("heading", name="Week of").wait_for()
+    if page.locator(".week__name a").count() == 0:  # at the end of a week
+        page.get_by_role("link", name="The week after").click()
+    page.locator(".week__name a").first.wait_for()
+    page.get_by_role("heading", name="Calendar").evaluate("heading => heading.scrollIntoView()")
     shots.shoot(page, "clinics-week")
-    page.set_viewport_size(PHONE)
-    shots.shoot(page, "clinics-week-phone")
-    page.set_viewport_size(DESKTOP)
     page.locator(".week__name a").first.click()
     page.get_by_role("link", name="The whole week").wait_for()
     shots.shoot(page, "clinics-day")

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from playwright.sync_api import Page
 
-from scripts.screenshots import DESKTOP, PHONE, Shots
+from scripts.screenshots import DESKTOP, Shots
 
 
 def take(shots: Shots) -> None:
@@ -23,9 +23,6 @@ def take(shots: Shots) -> None:
     reader.goto("/staff/desk/triage")
     reader.keyboard.press("a")
     shots.shoot(reader, "desk-triage")
-    phone = shots.sign_in_as("Barnaby Frost", PHONE)
-    phone.goto("/staff/desk")
-    shots.shoot(phone, "desk-phone")
     definer = shots.sign_in_as("Sorrel Penhallow", DESKTOP)
     definer.goto("/staff/desk/services")
     definer.get_by_role("link", name="Skin clinic").first.click()

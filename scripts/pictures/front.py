@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from scripts.screenshots import DESKTOP, PHONE, Shots
+from scripts.screenshots import DESKTOP, Shots
 
 
 def take(shots: Shots) -> None:
     shots.shoot(shots.visitor(DESKTOP), "front")
-    shots.shoot(shots.visitor(PHONE), "front-phone")
