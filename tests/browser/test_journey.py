@@ -187,6 +187,8 @@ def test_by_keyboard_alone(clinic: Clinic, opened: Open) -> None:
     for value in (letter.reference, letter.code, "17", "5", "1960"):
         page.keyboard.type(value)
         page.keyboard.press("Tab")
+    expect(page.locator("summary", has_text="I am doing this for the patient")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_role("button", name="Sign in")).to_be_focused()
     page.keyboard.press("Enter")
     choices(page).first.focus()

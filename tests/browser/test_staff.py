@@ -61,7 +61,7 @@ def test_provider_and_commissioner(clinic: Clinic, opened: Open, viewport: dict[
     page = opened(viewport)
     page.goto("/staff/sign-in")
     accessible(page)
-    for username, heading in (("provider_admin@ra1", "Clinic list"), ("commissioner@00x", "Overview")):
+    for username, heading in (("provider_admin@ra1", "Worklists"), ("commissioner@00x", "Overview")):
         staff(page, username)
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
         accessible(page)
