@@ -89,7 +89,9 @@ def test_keys_that_no_database_holds(patient: Visitor, staff: Staff, region: Reg
 def test_a_clinic_that_is_not_text(staff: Staff, region: Region) -> None:
     gp = staff(Role.REFERRING_CLINICIAN)
     page = gp.get(f"/staff/refer/{region.patient.id}?clinic=330|330-SKIN&priority=ROUTINE")
-    answer = gp.send(page, "/staff/refer", clinic="330|330\0", shortlist=str(region.services[0].id), reason="A mole")
+    answer = gp.send(
+        page, "/staff/refer", do="send", clinic="330|330\0", shortlist=str(region.services[0].id), reason="A mole"
+    )
     assert answer.status_code == 422
     assert "This holds characters that are not text." in answer.text
 

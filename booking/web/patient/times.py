@@ -80,7 +80,8 @@ def times_page(referral: Referral, endpoint: str, notice: str | None = None) -> 
         asked = replace(asked, week=monday(asked.on or first))
     week = _in_week(referral, whole, asked)
     inside = _narrowed(week, wishes.dated(asked))
-    rows, more = finding.page(inside, after=forms.read_cursor(request.args.get("after")), size=PER_PAGE)
+    after = forms.read_cursor(request.args.get("after"))
+    rows, more = finding.page(inside, after=after, size=PER_PAGE)
     full = {slot.id: slot for slot in finding.slots(unit, referral, [row.id for row in rows])}
     slots = with_needs(referral, [shown.slot(unit, full[row.id], referral) for row in rows if row.id in full])
     page = render_template(
@@ -88,7 +89,7 @@ def times_page(referral: Referral, endpoint: str, notice: str | None = None) -> 
         services={service.id: service for service in services}, slots=slots, notice=notice, said=wishes.said(asked),
         days=[(day, list(ones)) for day, ones in groupby(slots, key=lambda slot: slot.day)],
         more=forms.write_cursor(rows[-1].starts_at, rows[-1].id) if more else None,
-        first="after" not in request.args, form=_filled(asked), glance=_glance(asked, week),
+        first=after is None, form=_filled(asked), glance=_glance(asked, week),
         weeks=_weeks(asked, whole), waits=waits(referral) if view == "clinic" else {}, wishes=wishes,
         relaxed=_relaxed(whole), booked=shown.slot(unit, booked.slot, referral) if booked else None,
         never=never, clinics=sorted(whole.places.values(), key=lambda place: (place.first, place.service_id)),
