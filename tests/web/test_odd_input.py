@@ -93,7 +93,7 @@ def test_a_clinic_that_is_not_text(staff: Staff, region: Region) -> None:
         page, "/staff/refer", do="send", clinic="330|330\0", shortlist=str(region.services[0].id), reason="A mole"
     )
     assert answer.status_code == 422
-    assert "This holds characters that are not text." in answer.text
+    assert "Select the kind of clinic" in answer.text
 
 
 def test_another_referral_does_not_lose_the_code(staff: Staff, referred: Referred, other: Referred) -> None:
