@@ -52,7 +52,7 @@ def staff(page: Page, username: str) -> None:
     page.wait_for_load_state()
 
 
-def look(clinic: Clinic, opened: Open, state: State) -> None:
+def look(clinic: Clinic, opened: Open, state: State, *, twice: bool = False) -> None:
     """Bring the page about, on a desktop; run axe; narrow the window to 320 px, and again."""
     arranged = state.arrange(clinic)
     path, letter = arranged if isinstance(arranged, tuple) else (arranged, None)
@@ -70,7 +70,8 @@ def look(clinic: Clinic, opened: Open, state: State) -> None:
     accessible(page)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     accessible(page)
-    enlarged(page)
+    if twice:
+        enlarged(page)
 
 
 def enlarged(page: Page) -> None:
