@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import func, select, update
 
 from booking.domain.words import BookingState
@@ -122,6 +122,24 @@ def test_a_new_patient_is_referred_and_books(clinic: Clinic, opened: Open, javas
     with clinic.database.unit_of_work(write=False) as session:
         wanted = select(func.count(Referral.id)).join(Patient).where(Patient.nhs_number == number.replace(" ", ""))
         assert session.scalar(wanted) == 1
+
+
+def test_what_is_typed_while_the_page_looks_things_up_stays(clinic: Clinic, opened: Open) -> None:
+    page = opened()
+    staff(page, GP)
+    page.goto("/staff/refer")
+    page.get_by_label("NHS number").fill("943 476 5986")
+    name = page.get_by_label("Given name")
+    expect(name).to_be_visible()
+    slow: list[Route] = []
+    page.route("**/staff/refer", lambda route: route.continue_() if slow else slow.append(route))
+    with page.expect_request("**/staff/refer"):
+        page.get_by_label("Kind of clinic").select_option(label=SKIN)
+    name.fill("Nora")
+    page.get_by_label("Reason for referral").fill("A changing mole")
+    slow[0].continue_()
+    expect(page.get_by_role("group", name="Shortlist")).to_be_visible()
+    expect(name).to_have_value("Nora")
 
 
 def test_a_double_click_without_script_refers_once(clinic: Clinic, opened: Open) -> None:
