@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from booking.demo.directory import OPEN_SINCE, Directory
 from booking.demo.region import PRACTICES, WINDOWS
@@ -47,7 +47,7 @@ def fill(work: Work, directory: Directory) -> None:
         _refer(gp, people[4], [triage], draft=False)
 
 
-def _of(practice: Organisation):  # type: ignore[no-untyped-def]  # a query
+def _of(practice: Organisation) -> Select[Patient]:
     """The practice's adults who came last: not those whose stories are told."""
     query = select(Patient).where(Patient.practice_id == practice.id)
     return query.order_by(Patient.date_of_birth, Patient.id.desc())

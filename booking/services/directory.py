@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload
 
 from booking.domain.eligibility import ServiceRules, Window
@@ -59,7 +59,7 @@ def bookable_of(session: Session, organisation_id: int) -> list[Service]:
     return list(session.scalars(query.options(*LOADED).order_by(Service.name)).unique())
 
 
-def visible_to(practice: Organisation, today: date):  # type: ignore[no-untyped-def]  # a SQL expression
+def visible_to(practice: Organisation, today: date) -> ColumnElement[bool]:
     """SQL: the service is open to everybody, or a rule of the practice or its commissioner opens it today."""
     rule = aliased(CommissioningRule)
     mine = [practice.id] + ([practice.commissioner_id] if practice.commissioner_id else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from booking.domain.errors import FieldError, Invalid, NotSignedIn, WrongPassword
 from booking.keys import hash_password, password_matches, readable_password
@@ -52,8 +52,8 @@ def give_first(work: Work, account: Account) -> str:
     return password
 
 
-def _locked(work: Work, which: object) -> Account | None:
-    query = select(Account).where(which).with_for_update(key_share=True)  # type: ignore[arg-type]
+def _locked(work: Work, which: ColumnElement[bool]) -> Account | None:
+    query = select(Account).where(which).with_for_update(key_share=True)
     return work.session.scalars(query.execution_options(populate_existing=True)).first()
 
 

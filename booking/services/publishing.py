@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from booking.domain.errors import NotFound
@@ -136,9 +136,9 @@ def _withdraw_unnamed(
     return slot_writing.withdraw(work, publication.id, [row.id for row in rows if row.provider_slot_id not in named])
 
 
-def on_dates(first: date | None, last: date | None):  # type: ignore[no-untyped-def]  # a SQL expression
+def on_dates(first: date | None, last: date | None) -> ColumnElement[bool]:
     """SQL: the slot is on these days at its site. The bounds in UTC are there for the index on instants."""
-    terms = []
+    terms: list[ColumnElement[bool]] = []
     if first is not None:
         midnight = datetime.combine(max(first, date(1970, 1, 2)), time(), UTC)
         terms += [Slot.local_date >= first, Slot.starts_at >= midnight - timedelta(days=1)]
@@ -195,7 +195,7 @@ def own_slots(work: Work, wanted: SlotList) -> list[CountedSlot]:
     return [CountedSlot(slot, counts[slot.id, True], counts[slot.id, False]) for slot in slots]
 
 
-def _beyond(cursor: tuple[int, datetime, int]):  # type: ignore[no-untyped-def]  # a SQL expression
+def _beyond(cursor: tuple[int, datetime, int]) -> ColumnElement[bool]:
     service_id, starts_at, slot_id = cursor
     return or_(
         Slot.service_id > service_id,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Executable, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from booking.domain.referral import TERMINAL, Action, ReferralState
@@ -233,5 +233,5 @@ def pseudonym(work: Work, nhs_number: str) -> str:
     raise RuntimeError("a hundred pseudonyms in a row are taken")
 
 
-def _quietly(session: Session, statement: object) -> None:
-    session.execute(statement.execution_options(synchronize_session=False))  # type: ignore[attr-defined]
+def _quietly(session: Session, statement: Executable) -> None:
+    session.execute(statement.execution_options(synchronize_session=False))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
 from sqlalchemy.orm import joinedload, selectinload
 
 from booking.domain.eligibility import PRIORITY_BIT, ServiceRules, why_slot_not
@@ -85,7 +85,7 @@ def act_on(work: Work, service: Service, before: Definition, after: Definition) 
     give_back(work, [one for one in losing if not _anything_else(one, service, work.today)])
 
 
-def _open_referrals(service_id: int):  # type: ignore[no-untyped-def]  # a SQL statement
+def _open_referrals(service_id: int) -> Select[int]:
     return (
         select(func.count()).select_from(Referral).join(ReferralService, ReferralService.referral_id == Referral.id)
         .where(ReferralService.service_id == service_id, Referral.state.not_in(TERMINAL))

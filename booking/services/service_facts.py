@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, union_all
+from sqlalchemy import Select, select, union_all
 
-from booking.domain.eligibility import PRIORITY_BIT
-from booking.domain.words import BookingMode, Priority, SlotStatus
+from booking.domain.words import BookingMode, Priority
 from booking.models import Service, Slot
 from booking.services.directory import rules_of
-from booking.services.places import has_free_place
+from booking.services.slots import free_ids
 from booking.services.work import Work
 
 
@@ -43,27 +42,8 @@ def next_free(work: Work, services: Sequence[Service], priority: Priority) -> di
     return {row.service_id: Free(row.starts_at.astimezone(ZoneInfo(row.time_zone))) for row in rows}
 
 
-def _earliest(work: Work, service: Service, priority: Priority):  # type: ignore[no-untyped-def]  # a SQL expression
+def _earliest(work: Work, service: Service, priority: Priority) -> Select[int] | None:
     if service.booking_mode is not BookingMode.DIRECTLY_BOOKABLE:
         return None
     window = rules_of(service).window(priority, work.today)
-    if window is None:
-        return None
-    first, last = window
-    # A day each side in UTC, then the exact day at the site: the index works on instants, people on dates.
-    earliest = datetime.combine(first - timedelta(days=1), datetime.min.time(), work.now.tzinfo)
-    latest = datetime.combine(last + timedelta(days=2), datetime.min.time(), work.now.tzinfo)
-    return (
-        select(Slot.id)
-        .where(
-            Slot.service_id == service.id,
-            Slot.status == SlotStatus.PUBLISHED,
-            Slot.starts_at > max(work.now, earliest),
-            Slot.starts_at < latest,
-            Slot.local_date.between(first, last),
-            Slot.priorities.bitwise_and(PRIORITY_BIT[priority]) != 0,
-            has_free_place(work.now),
-        )
-        .order_by(Slot.starts_at, Slot.id)
-        .limit(1)
-    )
+    return free_ids(work, service.id, window, priority).limit(1) if window is not None else None

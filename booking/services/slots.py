@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Subquery, select, tuple_, union_all
+from sqlalchemy import Select, Subquery, select, tuple_, union_all
 from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import PRIORITY_BIT, ServiceRules
 from booking.domain.targets import dates_of_age
-from booking.domain.words import BookingMode, ConsultationMode, Sex, SlotStatus
+from booking.domain.words import BookingMode, ConsultationMode, Priority, Sex, SlotStatus
 from booking.models import Practitioner, Referral, Service, Site, Slot
 from booking.services.directory import rules_of
 from booking.services.places import has_free_place
@@ -108,7 +108,7 @@ def _soonest(work: Work, referral: Referral, search: SlotSearch) -> Subquery | N
     return union_all(*(select(part.subquery()) for part in parts)).subquery() if parts else None
 
 
-def _parts(work: Work, referral: Referral, search: SlotSearch):  # type: ignore[no-untyped-def]
+def _parts(work: Work, referral: Referral, search: SlotSearch) -> list[Select[int]]:
     parts = []
     for service, rules in usable_services(referral):
         if search.service_ids and service.id not in search.service_ids:
@@ -129,7 +129,8 @@ def _dates(rules: ServiceRules, referral: Referral, search: SlotSearch, today: d
     return (first, last) if first <= last else None
 
 
-def _one_service(work: Work, referral: Referral, service_id: int, dates: tuple[date, date], search: SlotSearch):  # type: ignore[no-untyped-def]
+def free_ids(work: Work, service_id: int, dates: tuple[date, date], priority: Priority) -> Select[int]:
+    """SQL: keys of the service's slots with a free place for the priority on these days at the site, soonest first."""
     # A day each side in UTC, then the exact day at the site: the index works on instants, people on dates.
     earliest = datetime.combine(dates[0] - timedelta(days=1), datetime.min.time(), work.now.tzinfo)
     latest = datetime.combine(dates[1] + timedelta(days=2), datetime.min.time(), work.now.tzinfo)
@@ -138,15 +139,21 @@ def _one_service(work: Work, referral: Referral, service_id: int, dates: tuple[d
         Slot.status == SlotStatus.PUBLISHED,
         Slot.starts_at > max(work.now, earliest),
         Slot.starts_at < latest,
-        Slot.local_date >= dates[0],
-        Slot.local_date <= dates[1],
-        Slot.priorities.bitwise_and(PRIORITY_BIT[referral.priority]) != 0,
+        Slot.local_date.between(*dates),
+        Slot.priorities.bitwise_and(PRIORITY_BIT[priority]) != 0,
         has_free_place(work.now),
     )
+    return query.order_by(Slot.starts_at, Slot.id)
+
+
+def _one_service(
+    work: Work, referral: Referral, service_id: int, dates: tuple[date, date], search: SlotSearch
+) -> Select[int]:
+    query = free_ids(work, service_id, dates, referral.priority)
     if referral.named_practitioner_id is not None:
         query = query.where(Slot.practitioner_id == referral.named_practitioner_id)
     if search.slot_ids:
         query = query.where(Slot.id.in_(search.slot_ids))
     if search.after is not None:
         query = query.where(tuple_(Slot.starts_at, Slot.id) > search.after)
-    return query.order_by(Slot.starts_at, Slot.id).limit(search.limit)
+    return query.limit(search.limit)

@@ -27,7 +27,6 @@ SECRETS = ("csrf_token", "password", "old", "new", "again", "given", FIELD)
 LARGEST = 60_000
 """Characters of a form, sealed: more than any form of ours holds."""
 GOOD_FOR = timedelta(hours=12)
-LOST_FILE = "The file you had chosen could not be kept: choose it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def open_form(unit: Work, sealed: str | None) -> Kept | None:
 
 def go_on_page(kept: Kept) -> str:
     """Signed in again: what was typed, not yet sent, and the button that sends it."""
-    return render_template("kept.html", kept=kept, lost_file=LOST_FILE)
+    return render_template("kept.html", kept=kept)
 
 
 def _session_ended(error: NotSignedIn) -> ResponseReturnValue:
@@ -111,7 +110,7 @@ def _too_old(error: CSRFError) -> ResponseReturnValue:
     fields = [(name, text) for name, text in request.form.items(multi=True) if name not in SECRETS]
     files = any(one.filename for one in request.files.values())
     kept = Kept(request.path, fields, "", current_app().clock(), files)
-    return render_template("kept.html", kept=kept, lost_file=LOST_FILE), 400
+    return render_template("kept.html", kept=kept), 400
 
 
 def register(app: BookingApp) -> None:

@@ -46,6 +46,15 @@ def send(page: Page, name: str = "Send the referral") -> None:
     page.get_by_role("button", name=name).click()
 
 
+def begin(page: Page, number: str, *, find: bool = False) -> None:
+    """Patient and kind of clinic; without script the button finds what belongs to them."""
+    page.goto("/staff/refer")
+    page.get_by_label("NHS number").fill(number)
+    page.get_by_label("Kind of clinic").select_option(label=SKIN)
+    if find:
+        send(page, "Find patient")
+
+
 class Forms:
     """Counts the pages a visitor is sent, whichever way they are."""
 
@@ -70,11 +79,7 @@ def test_a_routine_referral_in_two_pages(
     page = opened(viewport, javascript=javascript)
     staff(page, GP)
     counted = Forms(page)
-    page.goto("/staff/refer")
-    page.get_by_label("NHS number").fill(number)
-    page.get_by_label("Kind of clinic").select_option(label=SKIN)
-    if not javascript:
-        send(page, "Find patient")
+    begin(page, number, find=not javascript)
     expect(page.locator("#part-patient").get_by_text(NAMES[1])).to_be_visible()
     expect(page.get_by_role("group", name="Shortlist").get_by_role("checkbox", checked=True)).to_have_count(2)
     page.get_by_label("Reason for referral").fill("A changing mole")
@@ -98,11 +103,7 @@ def test_a_new_patient_is_referred_and_books(clinic: Clinic, opened: Open, javas
     given, _, family = name.partition(" ")
     page = opened(javascript=javascript)
     staff(page, GP)
-    page.goto("/staff/refer")
-    page.get_by_label("NHS number").fill(number)
-    page.get_by_label("Kind of clinic").select_option(label=SKIN)
-    if not javascript:
-        send(page, "Find patient")
+    begin(page, number, find=not javascript)
     page.get_by_label("Given name").fill(given)
     page.get_by_label("Family name").fill(family)
     for part, value in (("Day", "17"), ("Month", "5"), ("Year", "1960")):
@@ -147,10 +148,7 @@ def test_a_double_click_without_script_refers_once(clinic: Clinic, opened: Open)
     number, key = known(clinic)
     page = opened(javascript=False)
     staff(page, GP)
-    page.goto("/staff/refer")
-    page.get_by_label("NHS number").fill(number)
-    page.get_by_label("Kind of clinic").select_option(label=SKIN)
-    send(page, "Find patient")
+    begin(page, number, find=True)
     page.get_by_label("Reason for referral").fill("A changing mole")
     page.get_by_role("button", name="Send the referral").dblclick()
     page.wait_for_url("**/staff/referrals/*")
@@ -168,9 +166,7 @@ def test_a_refused_form_keeps_everything_typed(clinic: Clinic, opened: Open, jav
     letter.write_bytes(PDF)
     page = opened(javascript=javascript)
     staff(page, ADMIN)
-    page.goto("/staff/refer")
-    page.get_by_label("NHS number").fill(number)
-    page.get_by_label("Kind of clinic").select_option(label=SKIN)
+    begin(page, number)
     page.get_by_label("Clinical information").fill("Since “June” <b>\nSecond line")
     page.get_by_label("Referral letter").set_input_files(letter)
     send(page)
@@ -190,11 +186,7 @@ def test_a_draft_is_gone_on_with_and_sent(clinic: Clinic, opened: Open, javascri
     number, key = known(clinic)
     page = opened(javascript=javascript)
     staff(page, GP)
-    page.goto("/staff/refer")
-    page.get_by_label("NHS number").fill(number)
-    page.get_by_label("Kind of clinic").select_option(label=SKIN)
-    if not javascript:
-        send(page, "Find patient")
+    begin(page, number, find=not javascript)
     expect(page.get_by_role("group", name="Shortlist")).to_be_visible()
     send(page, "Save as draft")
     expect(page.get_by_role("heading", level=1)).to_have_text("Go on with a draft")
@@ -269,10 +261,7 @@ def test_a_form_survives_the_end_of_the_session(clinic: Clinic, opened: Open) ->
     number, key = known(clinic)
     page = opened(javascript=False)
     staff(page, GP)
-    page.goto("/staff/refer")
-    page.get_by_label("NHS number").fill(number)
-    page.get_by_label("Kind of clinic").select_option(label=SKIN)
-    send(page, "Find patient")
+    begin(page, number, find=True)
     page.get_by_label("Reason for referral").fill("A changing mole")
     with clinic.database.unit_of_work() as session:
         session.execute(update(AuthSession).values(revoked_at=datetime.now(UTC)))

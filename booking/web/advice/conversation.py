@@ -21,6 +21,7 @@ from booking.web.base import blp
 from booking.web.forms import Form
 from booking.web.referrer import form as reading
 from booking.web.referrer.common import PRIORITIES, attempt, read_keys, read_priority
+from booking.web.referrer.form import Letter
 
 CHANGED = "Something was said or attached since you opened this page. Read it below, then send again."
 TURNS = {
@@ -114,17 +115,12 @@ def advice_say(reference: str) -> ResponseReturnValue:
 def advice_attach(reference: str) -> ResponseReturnValue:
     """Attach a file to the request."""
     found, form = advice.own_advice(work(), reference), Form(request.form)
-    letter = reading.read_letter(form)
-    if letter is None:
-        form.fail("letter", "Choose a file")
-    elif not form.errors:
-        try:
-            with attempt():
-                advice_files.attach(work(), found.reference, message_id=None, file_name=letter.name, data=letter.data)
-            flash(f"“{letter.name}” is attached.", "success")
-            return redirect(url_for("web.advice", reference=found.reference, _anchor="files"))
-        except (Invalid, Conflict) as refused:
-            form.fail("letter", refused.message)
+
+    def keep(letter: Letter) -> object:
+        return advice_files.attach(work(), found.reference, message_id=None, file_name=letter.name, data=letter.data)
+
+    if reading.attach(form, keep):
+        return redirect(url_for("web.advice", reference=found.reference, _anchor="files"))
     return page(advice.own_advice(work(), reference), form)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flask import request
+from flask import flash, request
 from sqlalchemy import select
 
-from booking.domain.errors import Invalid, NotFound
+from booking.domain.errors import Conflict, Invalid, NotFound
 from booking.domain.referral import TERMINAL, ReferralState
 from booking.domain.words import Channel, Priority, Sex
 from booking.edge.flask_app import work
@@ -20,7 +20,7 @@ from booking.services.file_types import LARGEST
 from booking.services.patients import NewPatient
 from booking.services.referrals import NewReferral
 from booking.web.forms import Form
-from booking.web.referrer.common import is_admin, read_keys
+from booking.web.referrer.common import attempt, is_admin, read_keys
 
 SAME_AGAIN = timedelta(minutes=10)
 """The same referral sent again within this time is a double click, not a second referral."""
@@ -148,6 +148,23 @@ def read_letter(form: Form) -> Letter | None:
     if len(data) > LARGEST:
         form.fail("letter", "A file has 5 MB at most.")
     return Letter(file.filename, data)
+
+
+def attach(form: Form, keep: Callable[[Letter], object]) -> bool:
+    """Whether ``keep`` took the file of the form; else its fault stands beside the field."""
+    letter = read_letter(form)
+    if letter is None:
+        form.fail("letter", "Choose a file")
+    if letter is None or form.errors:
+        return False
+    try:
+        with attempt():
+            keep(letter)
+    except (Invalid, Conflict) as refused:
+        form.fail("letter", refused.message)
+        return False
+    flash(f"“{letter.name}” is attached.", "success")
+    return True
 
 
 def read_referral(form: Form, patient_id: int, known: Mapping[str, str], *, draft: bool) -> NewReferral | None:

@@ -9,7 +9,7 @@ from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from booking.domain.errors import Conflict, Invalid
+from booking.domain.errors import Conflict
 from booking.domain.reasons import REASONS
 from booking.domain.referral import CHOOSING, TERMINAL, ReferralState
 from booking.domain.words import PROVIDERS, REFERRERS, AttachmentKind, AttachmentState, Channel, Language
@@ -26,6 +26,7 @@ from booking.web.forms import Form
 from booking.web.referrer import form as reading
 from booking.web.referrer.act import offered
 from booking.web.referrer.common import acting_for, attempt, is_admin, keep_code, referrers_only, take_code
+from booking.web.referrer.form import Letter
 
 EVENTS = {
     "ISSUE": "Sent, for the patient to choose",
@@ -160,18 +161,13 @@ def add_file(ubrn: str) -> ResponseReturnValue:
     """Attach a letter or a clinical file."""
     found = referrals.own_referral(work(), ubrn)
     form = Form(request.form)
-    letter = reading.read_letter(form)
-    if letter is None:
-        form.fail("letter", "Choose a file")
     kind = AttachmentKind.CLINICAL if form.get("kind") == AttachmentKind.CLINICAL else AttachmentKind.REFERRAL_LETTER
-    if letter is not None and not form.errors:
-        try:
-            with attempt():
-                attachments.attach_to_referral(work(), found.ubrn, kind=kind, file_name=letter.name, data=letter.data)
-            flash(f"“{letter.name}” is attached.", "success")
-            return redirect(url_for("web.referral", ubrn=found.ubrn, _anchor="files"))
-        except (Invalid, Conflict) as refused:
-            form.fail("letter", refused.message)
+
+    def keep(letter: Letter) -> object:
+        return attachments.attach_to_referral(work(), found.ubrn, kind=kind, file_name=letter.name, data=letter.data)
+
+    if reading.attach(form, keep):
+        return redirect(url_for("web.referral", ubrn=found.ubrn, _anchor="files"))
     return referral_page(referrals.own_referral(work(), ubrn), form)
 
 
