@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, insert, or_, select
 from sqlalchemy.orm import Session
 
 from booking.domain.words import Role
@@ -28,14 +28,15 @@ def note(work: Work, what: str, *, patient_id: int, referral_id: int | None = No
 
 def write(session: Session, looks: Iterable[Look], actor: Actor, at: datetime) -> None:
     """One row for each look."""
-    session.add_all(
-        AccessEntry(
-            at=at, patient_id=look.patient_id, referral_id=look.referral_id, what=look.what, actor=actor.name,
-            role=actor.role, organisation=actor.organisation_code, on_behalf_of=actor.on_behalf_of,
-            request_id=actor.request_id,
-        )
-        for look in looks
-    )  # fmt: skip
+    who = {
+        "at": at, "actor": actor.name, "role": actor.role, "organisation": actor.organisation_code,
+        "on_behalf_of": actor.on_behalf_of, "request_id": actor.request_id,
+    }  # fmt: skip
+    rows = [
+        {"patient_id": look.patient_id, "referral_id": look.referral_id, "what": look.what, **who} for look in looks
+    ]
+    if rows:
+        session.execute(insert(AccessEntry), rows)
 
 
 def of_patient(

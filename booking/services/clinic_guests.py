@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
 from booking.domain.errors import NotFound
 from booking.domain.referral import Action, ReferralState, legal_actions
+from booking.domain.targets import age_on
 from booking.domain.words import BookingState, Priority, Role, Sex, Worklist
 from booking.models import Booking, Patient, Referral, Service, Slot
 from booking.services import access_log
@@ -57,17 +59,16 @@ def guests(work: Work, slots: Sequence[DaySlot]) -> dict[int, list[Guest]]:
         return found
     began = {slot.id for slot in slots if slot.past}
     query = (
-        select(Booking, Referral, Patient, Service.organisation_id)
+        select(*_SHOWN)
+        .select_from(Booking)
         .join(Referral, Referral.id == Booking.referral_id)
         .join(Patient, Patient.id == Booking.patient_id)
         .outerjoin(Service, Service.id == Referral.service_id)
         .where(Booking.slot_id.in_(ids), Booking.state != BookingState.HELD, Booking.released_at.is_(None))
         .order_by(Booking.slot_id, Booking.place)
     )
-    for booked, referral, patient, holder in work.session.execute(query):
-        mine = holder == work.actor.organisation_id
-        guest = _guest(work, booked, referral, patient, mine=mine, began=booked.slot_id in began)
-        found.setdefault(booked.slot_id, []).append(guest)
+    for row in work.session.execute(query):
+        found.setdefault(row.slot_id, []).append(_guest(work, row, began=row.slot_id in began))
     return found
 
 
@@ -108,21 +109,29 @@ def own_slot(work: Work, slot_id: int) -> Slot:
     return found
 
 
-def _guest(
-    work: Work, booked: Booking, referral: Referral, patient: Patient, *, mine: bool, began: bool
-) -> Guest:  # fmt: skip
+_SHOWN = (
+    Booking.id.label("booking_id"), Booking.patient_id, Booking.referral_id, Booking.reference, Booking.slot_id,
+    Booking.place, Booking.state, Referral.ubrn, Referral.priority, Referral.specialty_code, Referral.reason,
+    Referral.state.label("referral_state"), Referral.worklist, Service.organisation_id.label("holder"),
+    Patient.given_name, Patient.family_name, Patient.date_of_birth, Patient.sex, Patient.nhs_number,
+    Patient.interpreter_language, Patient.step_free, Patient.clinician_sex,
+)  # fmt: skip
+"""Columns, not rows of the model: a printed list has hundreds of people."""
+
+
+def _guest(work: Work, row: Row[*tuple[Any, ...]], *, began: bool) -> Guest:
+    mine = row.holder == work.actor.organisation_id
     return Guest(
-        booked.id, patient.id, referral.id, booked.reference or "", booked.slot_id, booked.place, booked.state,
-        referral.ubrn, f"{patient.given_name} {patient.family_name}", patient.date_of_birth,
-        _age(patient.date_of_birth, work.today), patient.sex, patient.nhs_number,
-        referral.priority, referral.specialty_code, referral.reason, _needs(patient),
-        _may(work, booked, referral, mine=mine, began=began),
-        with_referrer=booked.state is BookingState.DID_NOT_ATTEND
-        and (not mine or referral.worklist is Worklist.CANCELLED_OR_DID_NOT_ATTEND),
+        row.booking_id, row.patient_id, row.referral_id, row.reference or "", row.slot_id, row.place, row.state,
+        row.ubrn, f"{row.given_name} {row.family_name}", row.date_of_birth, age_on(row.date_of_birth, work.today),
+        row.sex, row.nhs_number, row.priority, row.specialty_code, row.reason, _needs(row),
+        _may(work, row, mine=mine, began=began),
+        with_referrer=row.state is BookingState.DID_NOT_ATTEND
+        and (not mine or row.worklist is Worklist.CANCELLED_OR_DID_NOT_ATTEND),
     )  # fmt: skip
 
 
-def _may(work: Work, booked: Booking, referral: Referral, *, mine: bool, began: bool) -> frozenset[Action]:
+def _may(work: Work, row: Row[*tuple[Any, ...]], *, mine: bool, began: bool) -> frozenset[Action]:
     if not (mine and began) or work.actor.role not in RECORDING:
         return frozenset()
     wanted = {
@@ -131,17 +140,13 @@ def _may(work: Work, booked: Booking, referral: Referral, *, mine: bool, began: 
         BookingState.DID_NOT_ATTEND: {
             Action.RECORD_ATTENDED, Action.REBOOK_AFTER_NON_ATTENDANCE, Action.ADVISE_REFERRER,
         },
-    }.get(booked.state, set())  # fmt: skip
-    if booked.state is not BookingState.BOOKED and referral.state != ReferralState(booked.state):
+    }.get(row.state, set())  # fmt: skip
+    if row.state is not BookingState.BOOKED and row.referral_state != ReferralState(row.state):
         return frozenset()  # the referral has gone on since
-    return frozenset(wanted & set(legal_actions(referral.state)))
+    return frozenset(wanted & set(legal_actions(row.referral_state)))
 
 
-def _age(born: date, today: date) -> int:
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-
-
-def _needs(patient: Patient) -> tuple[str, ...]:
+def _needs(patient: Row[*tuple[Any, ...]]) -> tuple[str, ...]:
     said = [f"interpreter: {patient.interpreter_language}"] if patient.interpreter_language else []
     said += ["step-free"] if patient.step_free else []
     said += [f"{patient.clinician_sex.value} clinician"] if patient.clinician_sex is not None else []
