@@ -2,8 +2,15 @@
 
 import os
 
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or not int(text):
+        raise SystemExit(f"WEB_WORKERS: {text!r} is not a number of processes")
+    return int(text)
+
+
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
-workers = int(os.environ.get("WEB_WORKERS", "2"))
+workers = _workers(os.environ.get("WEB_WORKERS", "2"))
 wsgi_app = "app:create_app()"
 timeout = 60
 graceful_timeout = 20

@@ -28,6 +28,9 @@ class ConfigError(ValueError):
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
+LONGEST_WORDS = 300
+"""Of what is printed on pages as it was set."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenIdProvider:
@@ -96,6 +99,12 @@ class Config:
     oidc_patient: OpenIdProvider | None = None
     small_numbers: int = small_numbers.LEAST_ALLOWED
     """Reports tell no count of people below this; an odd number from 5 on."""
+    operator_name: str = ""
+    """Who runs the service, for the foot of every page and the pages on privacy and accessibility."""
+    operator_contact: str = ""
+    """Whom to write to or ring when a page does not work for somebody: an address, a number, as people read it."""
+    dpo_contact: str = ""
+    """Whom to ask about personal data, as people read it."""
     testing: bool = False
 
     def __post_init__(self) -> None:
@@ -104,6 +113,13 @@ class Config:
         for name in ("hold_minutes", "session_minutes", "access_code_days", "max_body_bytes"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name.upper()}: must be above zero")
+        if self.trusted_proxies < 0:
+            raise ConfigError("TRUSTED_PROXIES: must be zero or above")
+        if not re.match(r"https?://[^/\s\[\]]", self.public_url):
+            raise ConfigError("PUBLIC_URL: must be an address like https://booking.example.org")
+        for name in ("operator_name", "operator_contact", "dpo_contact"):
+            if len(getattr(self, name)) > LONGEST_WORDS:
+                raise ConfigError(f"{name.upper()}: must have at most {LONGEST_WORDS} characters")
         if not re.fullmatch(r"console|notify|file:.+|smtps?://.+", self.messages):
             raise ConfigError("MESSAGES: must be console, file:FOLDER, smtp://host, smtps://host or notify")
         _check_letters(self)
@@ -254,6 +270,9 @@ def from_environment(env: Mapping[str, str] | None = None) -> Config:
         attachments=env.get("ATTACHMENTS", "").strip() or f"disk:{INSTANCE / 'attachments'}",
         clamd=env.get("CLAMD", "").strip(),
         plan_times=env.get("PLAN_TIMES", "02:00").strip(),
+        operator_name=env.get("OPERATOR_NAME", "").strip(),
+        operator_contact=env.get("OPERATOR_CONTACT", "").strip(),
+        dpo_contact=env.get("DPO_CONTACT", "").strip(),
         oidc_staff=_openid_provider(env, "OIDC_STAFF_", "your organisation’s account", "openid profile email"),
         oidc_patient=_openid_provider(env, "OIDC_PATIENT_", "your health account", "openid profile"),
     )

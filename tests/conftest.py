@@ -22,7 +22,9 @@ from booking.edge.flask_app import BookingApp
 from booking.keys import Keys
 from booking.models import Base
 from booking.services.work import Actor, Work
-from tests import factories, servers
+from tests import factories, privileges, servers
+
+privileges.watch()
 
 SECRET = "x" * 40
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

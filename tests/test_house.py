@@ -224,6 +224,9 @@ def test_settings_name_what_is_wrong() -> None:
         ({"SECRET_KEY": "x" * 40, "HOLD_MINUTES": "soon"}, "HOLD_MINUTES"),
         ({"SECRET_KEY": "x" * 40, "DEMO": "perhaps"}, "DEMO"),
         ({"SECRET_KEY": "x" * 40, "HOLD_MINUTES": "0"}, "HOLD_MINUTES"),
+        ({"SECRET_KEY": "x" * 40, "PUBLIC_URL": "booking.example.org"}, "PUBLIC_URL"),
+        ({"SECRET_KEY": "x" * 40, "TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES"),
+        ({"SECRET_KEY": "x" * 40, "OPERATOR_NAME": "x" * 301}, "OPERATOR_NAME"),
     ):
         with pytest.raises(ConfigError, match=name):
             from_environment(env)

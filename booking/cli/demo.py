@@ -28,6 +28,8 @@ def seed(number: int) -> None:
         if demo.is_there(work):
             click.echo("The demo region is there already.")
             return
+        if demo.is_in_use(work):
+            raise click.ClickException("This database holds other organisations: the demo goes into an empty one only.")
         made = demo.seed(work, number)
     sign_ins.write(made, sign_ins.file_of(app.settings.database_url))
     click.echo(f"{REGION} is ready ({time.perf_counter() - began:.1f} s).")

@@ -44,6 +44,11 @@ def is_there(work: Work) -> bool:
     return work.session.scalar(select(Organisation.id).where(Organisation.ods_code == code)) is not None
 
 
+def is_in_use(work: Work) -> bool:
+    """Whether there is anything in the directory: the demo must not mix with it."""
+    return work.session.scalar(select(Organisation.id).limit(1)) is not None
+
+
 @dataclass
 class Made:
     """A referral with what its patient needs to sign in."""
@@ -220,6 +225,8 @@ def _staff(work: Work, directory: Directory) -> list[StaffSignIn]:
          ((Role.PROVIDER_CLINICIAN, providers["ZZH04"]),)),
         ("commissioner", "Ione Blackwood", "Commissioner", "The latest plan, its proof, and who waits.",
          ((Role.COMMISSIONER, directory.commissioner),)),
+        ("analyst", "Idris Vane", "Information analyst", "The reports behind the figures, for a spreadsheet.",
+         ((Role.INFORMATION_ANALYST, directory.commissioner),)),
     )  # fmt: skip
     made: list[StaffSignIn] = []
     for username, name, role, about, roles in plan:

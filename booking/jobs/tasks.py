@@ -43,6 +43,10 @@ PLAN_GRACE_SECONDS = 10.0
 log = structlog.get_logger("booking.jobs")
 
 
+class InvariantBroken(RuntimeError):
+    """The stored data breaks a rule that nothing should be able to break."""
+
+
 def expire(app: BookingApp) -> int:
     """Free what was held too long; returns how many holds and offers ended."""
     return sum(_in_batches(app, sweep) for sweep in (housekeeping.expire_holds, housekeeping.expire_offers))
@@ -245,10 +249,16 @@ def _to_its_end(stop: threading.Event, command: list[str], event: str) -> int | 
 
 
 def check_invariants(app: BookingApp) -> int:
-    """Check every invariant on the stored data; each fault is an error in the log, by its key. Returns how many."""
+    """Check every invariant on the stored data; each fault is an error in the log, by its key.
+
+    Returns how many checks there were; :class:`InvariantBroken`, so that the job counts as failed, where one found
+    something.
+    """
     with app.database.unit_of_work(write=False) as session:
         found = invariants.faults(session, app.clock())
     for fault in found:
         log.error("invariant-broken", check=fault.check, invariant=fault.invariant, where=fault.where, what=fault.what)
     log.info("invariants-checked", checks=len(invariants.CHECKS), faults=len(found))
-    return len(found)
+    if found:
+        raise InvariantBroken(f"{len(found)} faults in the stored data: the log names each")
+    return len(invariants.CHECKS)

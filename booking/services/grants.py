@@ -18,12 +18,16 @@ from booking.models import (
     Base,
     ClockEvent,
     IdempotencyRecord,
+    Pencil,
     ReferralEvent,
     ReferralService,
+    ReportCopy,
     ServiceClinicType,
     ServicePractitioner,
     ServicePriority,
+    SessionTemplate,
     SignInAttempt,
+    SlotUpload,
 )
 
 APPEND_ONLY: frozenset[str] = frozenset(
@@ -33,10 +37,11 @@ APPEND_ONLY: frozenset[str] = frozenset(
 DELETABLE: frozenset[str] = frozenset(
     table.__tablename__
     for table in (
-        IdempotencyRecord, ReferralService, ServiceClinicType, ServicePractitioner, ServicePriority, SignInAttempt,
+        IdempotencyRecord, Pencil, ReferralService, ReportCopy, ServiceClinicType, ServicePractitioner, ServicePriority,
+        SessionTemplate, SignInAttempt, SlotUpload,
     )
 )  # fmt: skip
-"""What is kept for a day only, and lists that are rewritten. Everything else stays for good."""
+"""What is kept for a while only, and lists that are rewritten. Everything else stays for good."""
 
 
 def _privileges(table: str) -> str:

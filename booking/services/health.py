@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from booking import migrate
 from booking.domain.words import AttachmentState, PlanRunState
-from booking.models import Attachment, AuditSeal, JobRun, OutboxMessage, PlanRequest, PlanRun, PolicyPreview
+from booking.models import Attachment, AuditSeal, JobRun, OutboxMessage, PlanRequest, PlanRun, PolicyPreview, Referral
 from booking.services import job_notes
 from booking.services.planning.prices import of_the_region
 from booking.services.work import Work
@@ -135,4 +135,19 @@ def _faults(work: Work, found: Health) -> Sequence[str]:
     taken = found.backup.finished_at if found.backup is not None else None
     if taken is not None and work.now - taken > BACKUP_EVERY:
         said.append("The last backup is more than two days old.")
+    return said + _never(work, found)
+
+
+def _never(work: Work, found: Health) -> list[str]:
+    """What should have been set up before patients were referred, and was not. The demo needs none of it."""
+    if work.config.demo:
+        return []
+    said = []
+    if work.config.messages == "console":
+        said.append("Nobody is written to: MESSAGES is “console”, so messages only go into the scheduler’s log.")
+    oldest = work.session.scalar(select(func.min(Referral.created_at)))
+    if found.plan is None and oldest is not None and work.now - oldest > DAILY:
+        said.append("There has been no plan yet.")
+    if found.backup is None and oldest is not None and work.now - oldest > BACKUP_EVERY:
+        said.append("No backup has ever been taken.")
     return said

@@ -96,6 +96,7 @@ def visitor() -> dict[str, Any]:
         "english_only": spoken.for_staff(),
         "here": request.path if request.method == "POST" else request.full_path.removesuffix("?"),
         "endpoints": current_app().view_functions,
+        "operator": current_app().settings,
         "nav": _nav(actor) if known and actor is not None else (),
         "today": unit.today if unit is not None else date.today(),  # noqa: DTZ011  # a year in a footer
     }

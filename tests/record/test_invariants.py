@@ -238,10 +238,11 @@ def test_the_nightly_check_writes_each_fault_as_an_error(
 ) -> None:
     written = CapturingLogger()
     monkeypatch.setattr(tasks, "log", written)
-    assert tasks.check_invariants(app) == 0
+    assert tasks.check_invariants(app) == len(invariants.CHECKS)
     work.session.execute(update(Referral).where(Referral.id == booked.referral_id).values(version=0))
     work.session.commit()
-    assert tasks.check_invariants(app) == 1
+    with pytest.raises(tasks.InvariantBroken, match="1 fault"):
+        tasks.check_invariants(app)
     assert [(call.method_name, call.args[0]) for call in written.calls] == [
         ("info", "invariants-checked"), ("error", "invariant-broken"), ("info", "invariants-checked"),
     ]  # fmt: skip
