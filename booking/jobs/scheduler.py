@@ -51,6 +51,8 @@ class Scheduler:
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        if self._app.settings.messages == "console" and not self._app.settings.demo:
+            log.warning("nobody-is-written-to", why="MESSAGES is console: messages only go into this log")
         lead = leadership(self._app.database)
         standing_by = False
         try:

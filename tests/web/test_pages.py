@@ -42,6 +42,17 @@ def test_the_demos_sign_ins_are_shown_only_in_a_demo(app: BookingApp, visitor: V
     assert "CDFGH-JKMNP" not in visitor.get("/").text
 
 
+def test_who_runs_it_is_said_where_it_was_set(app: BookingApp, visitor: Visitor) -> None:
+    assert "not run by, or part of, any health service" in visitor.get("/").text
+    app.settings = replace(
+        app.settings, operator_name="Bro Fôn & Sons", operator_contact="0300 123", dpo_contact="dpo@example.org"
+    )
+    assert "Bro Fôn &amp; Sons runs this service." in visitor.get("/").text
+    assert "not run by, or part of" not in visitor.get("/").text
+    assert "0300 123" in visitor.get("/accessibility").text
+    assert "dpo@example.org" in visitor.get("/privacy").text
+
+
 def test_the_first_load_is_light(visitor: Visitor) -> None:
     page = visitor.get("/")
     total = len(gzip.compress(page.data))
