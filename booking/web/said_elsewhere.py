@@ -17,7 +17,6 @@ SAID = (
     _("You are not signed in, because the sign-in was stopped before it was complete."),
     _("To see your referrals you must have proved who you are with photo identification."),
     _("There is no referral of yours here at the moment. If you expect one, ask your GP practice."),
-    _("The file you had chosen could not be kept: choose it again."),
     _("There is no such referral, or it is not yours."),
     _("There is no record of yours."),
     _("There is no such session, or it is not yours."),
@@ -28,5 +27,6 @@ SAID = (
     _("There is no such page."), _("What you sent is too large."),
     _("Something went wrong on our side. Nothing was changed."),
     _("The form was open too long. Go back, reload the page and send it again."),
+    _("This page belonged to another sign-in. Nothing was sent."),
     _("Your choices"), _("About you"), _("Your referrals"),
 )  # fmt: skip
