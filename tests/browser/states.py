@@ -52,8 +52,8 @@ def staff(page: Page, username: str) -> None:
     page.wait_for_load_state()
 
 
-def look(clinic: Clinic, opened: Open, state: State, *, twice: bool = False) -> None:
-    """Bring the page about, on a desktop; run axe; narrow the window to 320 px, and again."""
+def look(clinic: Clinic, opened: Open, state: State) -> None:
+    """Bring the page about, on a desktop; run axe; narrow the window to 320 px, and again; then enlarge the text."""
     arranged = state.arrange(clinic)
     path, letter = arranged if isinstance(arranged, tuple) else (arranged, None)
     page = opened(DESKTOP)
@@ -70,8 +70,7 @@ def look(clinic: Clinic, opened: Open, state: State, *, twice: bool = False) -> 
     accessible(page)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     accessible(page)
-    if twice:
-        enlarged(page)
+    enlarged(page)
 
 
 def enlarged(page: Page) -> None:

@@ -43,4 +43,4 @@ STATES = [
 
 @each(STATES)
 def test_accessible(clinic: Clinic, opened: Open, state: State) -> None:
-    look(clinic, opened, state, twice=True)
+    look(clinic, opened, state)
