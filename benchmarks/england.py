@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.assignment import first_rows
 from benchmarks.common import machine
 from benchmarks.frontier import commissioners as commissioner_labels
 from benchmarks.memory import Peak
@@ -186,7 +187,7 @@ def growth(data: Data, chosen: argparse.Namespace, policy: Policy, executor: Exe
             count += 1
         problem = built(data.only(order[:count]), chosen, policy)
         if wanted < len(problem.referrals):
-            problem = problem.only(np.arange(len(problem.referrals)) % len(problem.referrals) < wanted)
+            problem = first_rows(problem, wanted)
         began = time.perf_counter()
         plan = solve(problem, executor=executor)
         proof = certify(problem, plan)

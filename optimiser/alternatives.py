@@ -2,9 +2,9 @@
 
 Rule: an alternative differs from the guaranteed slot, and from every other alternative shown, by provider, or by at
 least ``policy.alternative_days`` days, or by time of day (morning, afternoon, evening). Each further one is the slot
-of least regret among those that differ, a kind of difference not shown yet going first. Candidates are, at each
-shortlisted service, the soonest free half-day, the soonest at another time of day, the soonest
-``alternative_days`` later, and those around the guaranteed day.
+of least regret among those that differ, a kind of difference not shown yet going first. A plan's candidates are, at
+each shortlisted service and of each time of day, the soonest free half-days: of all, ``alternative_days`` after the
+service's first, and twice that.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimiser.arrays import I8, I64, U64, Array, Bool, indptr_of, mix, rank_in_runs
+from optimiser.arrays import I8, I64, U64, indptr_of, mix
 from optimiser.compiling import Buckets, Shard
 from optimiser.pairs import pairs_of
-from optimiser.plan import Difference
-from optimiser.showing import Rule, show
+from optimiser.policy import Policy
+from optimiser.showing import Rule, pick, show
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,47 +39,33 @@ def alternatives(shard: Shard, bucket: I64, value: I64, free: I64) -> Choices:
     policy, row = shard.policy, np.flatnonzero(bucket >= 0)
     size = len(row) * policy.alternatives
     out = Choices(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int8))
-    rule = Rule(policy.alternatives, policy.alternative_days, policy.max_regret, policy.keep)
     longest = int(np.diff(shard.entry_indptr).max(initial=0))
     n = show(
-        pairs_of(shard), row, bucket, value, free > 0, shard.provider, rule, longest, out.row, out.bucket, out.regret,
-        out.difference,
+        pairs_of(shard), row, bucket, value, free > 0, shard.provider, _rule(policy), longest, out.row, out.bucket,
+        out.regret, out.difference,
     )  # fmt: skip
-    return Choices(out.row[:n].copy(), out.bucket[:n].copy(), out.regret[:n].copy(), out.difference[:n].copy())
+    return _first(out, n)
 
 
-def _difference(shard: Shard, left: I64, right: I64) -> I8:
-    """Code of the first difference between buckets, 0 if they are alike."""
-    days = np.abs(shard.day[left].astype(np.int64) - shard.day[right]) >= shard.policy.alternative_days
-    times = shard.part[left] % 3 != shard.part[right] % 3
-    code = np.where(times, Difference.TIME_OF_DAY, 0)
-    code = np.where(days, Difference.DAY, code)
-    return np.where(shard.provider[left] != shard.provider[right], Difference.PROVIDER, code).astype(np.int8)
+def _rule(policy: Policy) -> Rule:
+    return Rule(policy.alternatives, policy.alternative_days, policy.max_regret, policy.keep)
+
+
+def _first(found: Choices, n: int) -> Choices:
+    """The first so many, without the room that was made for more."""
+    return Choices(found.row[:n].copy(), found.bucket[:n].copy(), found.regret[:n].copy(), found.difference[:n].copy())
 
 
 def choose(shard: Shard, own: I64, row: I64, bucket: I64, regret: I64) -> Choices:
-    """Pick one after another by the rule; candidates are sorted by row and regret, ``own`` is each row's bucket."""
-    code = _difference(shard, bucket, own[row]) if len(row) else np.zeros(0, np.int8)
-    valid: Bool = code > 0
-    shown = np.zeros((len(shard.rows), len(Difference) + 1), np.bool_)
-    picks: list[Array] = []
-    for _ in range(shard.policy.alternatives):
-        live = np.flatnonzero(valid)
-        if len(live) == 0:
-            break
-        again = shown[row[live], code[live]]
-        live = live[np.lexsort((live, again, row[live]))]
-        best = live[rank_in_runs(row[live]) == 0]
-        picks.append(best)
-        shown[row[best], code[best]] = True
-        latest = np.full(len(shard.rows), -1, np.int64)
-        latest[row[best]] = bucket[best]
-        live = live[latest[row[live]] >= 0]
-        valid[live] &= _difference(shard, bucket[live], latest[row[live]]) > 0
-    at = np.concatenate(picks) if picks else np.zeros(0, np.int64)
-    turn = np.repeat(np.arange(len(picks)), [len(p) for p in picks])
-    at = at[np.lexsort((turn, row[at]))]
-    return Choices(row[at], bucket[at], regret[at], code[at])
+    """The same of candidates found elsewhere, sorted by row; ``own`` is each row's bucket."""
+    policy = shard.policy
+    size = min(len(row), len(shard.rows) * policy.alternatives)
+    out = Choices(np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int8))
+    n = pick(
+        pairs_of(shard), own, row, bucket, regret, shard.provider, _rule(policy), out.row, out.bucket, out.regret,
+        out.difference,
+    )  # fmt: skip
+    return _first(out, n)
 
 
 def pick_slots(buckets: Buckets, bucket: I64, key: U64, free: I64) -> I64:

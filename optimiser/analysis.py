@@ -70,9 +70,9 @@ class Analyst(Explainer):
         """Everything about one referral (by key). Raises PlanError for an unknown key."""
         why = self.guaranteed(referral)
         i = self._row(referral)
-        bucket, entry, faults = self._reached(i)
+        bucket, km, faults = self._reached(i)
         out = np.logical_or.reduce(list(faults.values()))
-        bucket, cost = _best_of_each(bucket[~out], self._costs(i, bucket[~out], entry[~out]))
+        bucket, cost = _best_of_each(bucket[~out], self._costs(i, bucket[~out], km[~out]))
         price = self._bucket_price()[bucket] if len(bucket) else bucket
         value = int(self._plan.cost[i]) + why.price
         loss = cost + price - value

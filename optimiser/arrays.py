@@ -67,15 +67,6 @@ def within_rows(between: Bool, indptr: I64) -> Bool:
     return between
 
 
-def segment_min(values: I64, indptr: I64, empty: int = int(INF)) -> I64:
-    """Smallest value of each CSR row; ``empty`` for a row with none."""
-    out = np.full(len(indptr) - 1, empty, np.int64)
-    full = np.flatnonzero(np.diff(indptr) > 0)
-    if len(full):
-        out[full] = np.minimum.reduceat(values, indptr[:-1][full])
-    return out
-
-
 def rank_in_runs(sorted_ids: Array) -> I64:
     """0, 1, 2 … within each run of equal ids of a sorted array."""
     n = len(sorted_ids)

@@ -5,7 +5,8 @@ would do as well, and by ``eps``; whoever had the place bids again (Bertsekas, *
 place that nobody has and that is not free of charge then lowers its price to what the row most eager for it would
 pay, which may leave a place behind: the same in reverse (Bertsekas and Castanon, *A forward/reverse auction algorithm
 for asymmetric assignment problems*, 1992). ``eps`` goes from coarse to fine. The outcome is at most ``eps`` a row
-from the optimum; the simplex does the rest and nothing here needs to be exact.
+from the optimum, or further where time or the bids allowed ran out; the simplex does the rest and nothing here needs
+to be exact.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def auction(master: Master, price: I64 | None = None, late: Callable[[], bool] |
 
     ``price`` are prices to begin with. Stops at the eps it has reached when ``late`` says so.
     """
-    columns, capacity = master.columns, np.maximum(master.capacity, 0)
-    rows, places = len(master.unplaced), int(capacity.sum())
+    columns, rows = master.columns, len(master.unplaced)
+    capacity = np.clip(master.capacity, 0, rows)
+    places = int(capacity.sum())
     order, of_bucket = by_bucket(columns.bucket, len(capacity))
     start = np.zeros(len(capacity), np.int64) if price is None else price
     market = Market(

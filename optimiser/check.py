@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from optimiser.audit import Facts, Ints, Mask, expand
 from optimiser.audit_cost import cost_ranges
+from optimiser.audit_rest import block_faults, false_regrets, reserve_faults
 from optimiser.plan import Plan
 from optimiser.problem import Problem
 
@@ -44,7 +45,7 @@ class _Checker:
         self.plan = plan
         self.policy = problem.policy
         self.out: list[Violation] = []
-        self.facts = Facts(problem)
+        self.problem, self.facts = problem, Facts(problem)
         self.ref = self.facts.referral_of(plan.referral_key)
         self.slot = self.facts.slot_of(plan.slot_key)
         self.full = np.zeros(len(problem.slots), np.bool_)
@@ -69,6 +70,8 @@ class _Checker:
             self._alternatives(rows, held)
         self._costs()
         self._reasons()
+        for referral, message in block_faults(self.facts, self.plan):
+            self.add("block", referral, -1, message)
         return self.out
 
     def _chunks(self) -> Iterator[Ints]:
@@ -112,6 +115,8 @@ class _Checker:
         kept[priced[priced >= 0]] = self.plan.reserved[priced >= 0]
         for at in np.flatnonzero(((used > 0) | (kept != 0)) & (used + kept > slots.capacity)).tolist():
             self.add("capacity", -1, int(slots.key[at]), f"{used[at]} given and {kept[at]} reserved")
+        for rule, message in reserve_faults(self.problem, self.plan, kept):
+            self.add(rule, -1, -1, message)
         self.full = np.asarray(used + kept >= slots.capacity, np.bool_)
 
     def _alternatives(self, rows: Ints, held: _Held) -> None:
@@ -134,6 +139,8 @@ class _Checker:
         self._alike(row, key, slot, turn)
         dear = shown.regret[at] > policy.max_regret
         self.add_all("alternative_regret", row[dear], key[dear], "regret above the policy's limit")
+        wrong = false_regrets(self.facts, self.plan, self.ref, row, at, slot)
+        self.add_all("alternative_regret", row[wrong], key[wrong], "the regret stated is not the true one")
         wrong = shown.difference[at] != self.facts.difference(slot, self.slot[row])
         self.add_all("alternative_code", row[wrong], key[wrong], "the difference stated is not the true one")
         pair, other = held.elsewhere(row, slot)

@@ -8,16 +8,16 @@ belongs to one specialty; no slot serves two, so the shards are solved apart wit
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from optimiser.arrays import I8, I32, I64, U8, U32, U64, Array, Bool, find, mix, ranges, take_rows
-from optimiser.costs import day_cost, place_salt, tie_break, travel_cost, unplaced_cost
+from optimiser.costs import check_range, day_cost, place_salt, tie_break, travel_cost, unplaced_cost
 from optimiser.errors import PlanError
 from optimiser.jit import kernel
 from optimiser.policy import Policy
-from optimiser.problem import Busy, Problem
+from optimiser.problem import Busy, Problem, Shortlists
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,11 +119,6 @@ class Shard:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def weight(self) -> int:
-        """Pairs at most: how much work the shard is."""
-        return int(self.entry_b.sum(dtype=np.int64) - self.entry_a.sum(dtype=np.int64))
-
     def entry_row(self) -> I64:
         """Row of each shortlist entry."""
         return np.repeat(np.arange(len(self.rows), dtype=np.int64), np.diff(self.entry_indptr))
@@ -200,6 +195,7 @@ def make_shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) ->
     low, high = (int(np.searchsorted(buckets.specialty, specialty, side)) for side in ("left", "right"))
     mine = slice(low, high)
     kinds, kind = _kinds(refs.priority[rows], refs.waited_days[rows], refs.target_days[rows])
+    check_range(policy, refs.waited_days[rows], refs.target_days[rows])
     days = np.arange(policy.horizon_days + 1, dtype=np.int64)
     table = day_cost(policy, kinds[0][:, None], kinds[1][:, None], kinds[2][:, None], days[None, :])
     shard = Shard(
@@ -234,7 +230,6 @@ def make_shard(problem: Problem, buckets: Buckets, specialty: int, rows: I64) ->
         **_entries(problem, buckets, rows, mine),
         **_expected(problem, buckets, specialty, mine),
     )
-    check_ceiling(shard)
     return _with_keeps(shard, problem, buckets)
 
 
@@ -246,31 +241,62 @@ def _kinds(priority: I8, waited: I32, target: I32) -> tuple[tuple[I64, I64, I64]
     return (kinds >> 40, (kinds >> 20) & low, kinds & low), kind.astype(np.int64)
 
 
-def _entries(problem: Problem, buckets: Buckets, rows: I64, mine: slice) -> dict[str, Any]:
-    """Shortlist entries of the rows that reach any bucket, with their windows clipped to every limit."""
-    refs, lists, policy = problem.referrals, problem.shortlists, problem.policy
+class Days(NamedTuple):
+    """Services of some neighbouring buckets, ascending, and of each and every day the first of its buckets by then."""
+
+    services: I64
+    upto: I32  # [services, horizon + 2]
+
+
+def days_of(buckets: Buckets, mine: slice, policy: Policy) -> Days:
+    """The days of one specialty's buckets."""
     services, starts = np.unique(buckets.service[mine], return_index=True)
     bounds = np.append(starts, mine.stop - mine.start)
     width = policy.horizon_days + 2
     place = np.repeat(np.arange(len(services)), np.diff(bounds)) * width + buckets.day[mine]
     upto = np.searchsorted(place, np.arange(len(services) * width)).astype(np.int32).reshape(len(services), width)
-    indptr = np.zeros(len(rows) + 1, np.int64)
-    most = int((lists.indptr[rows + 1] - lists.indptr[rows]).sum())
+    return Days(services, upto)
+
+
+class Entries(NamedTuple):
+    """Shortlist entries that reach any bucket, CSR rows, with their windows clipped to every limit."""
+
+    indptr: I64
+    service: I32  # position in ``Days``
+    km: Array
+    a: I32  # the buckets are a:b, counted as ``Days`` counts
+    b: I32
+
+
+def entries(
+    policy: Policy, days: Days, indptr: I64, lists: Shortlists, earliest_day: I32, latest_day: I32, rows: I64
+) -> Entries:
+    """The entries of some rows of shortlists at ``indptr``, whose referrals can be booked from one day to another."""
+    most = int((indptr[rows + 1] - indptr[rows]).sum())
+    out_indptr = np.zeros(len(rows) + 1, np.int64)
     service, a, b = np.empty((3, most), np.int32)
     km = np.empty(most, np.float32)
     count = _clip(
-        rows, lists.indptr, lists.service, lists.distance_km, lists.first_day, lists.last_day, refs.earliest_day,
-        refs.latest_day, policy.notice_days, policy.horizon_days, services, upto, indptr, service, a, b, km,
+        rows, indptr, lists.service, lists.distance_km, lists.first_day, lists.last_day, earliest_day, latest_day,
+        policy.notice_days, policy.horizon_days, days.services, days.upto, out_indptr, service, a, b, km,
     )  # fmt: skip
-    travel = travel_cost(policy, km[:count])
-    if count == 0 or int(travel.max()) < 2**31:
+    return Entries(out_indptr, _trimmed(service, count), km[:count], _trimmed(a, count), _trimmed(b, count))
+
+
+def _entries(problem: Problem, buckets: Buckets, rows: I64, mine: slice) -> dict[str, Any]:
+    """The columns of a shard that hold its rows' entries."""
+    refs, lists, policy = problem.referrals, problem.shortlists, problem.policy
+    days = days_of(buckets, mine, policy)
+    found = entries(policy, days, lists.indptr, lists, refs.earliest_day, refs.latest_day, rows)
+    travel = travel_cost(policy, found.km)
+    if len(travel) == 0 or int(travel.max()) < 2**31:
         travel = travel.astype(np.int32)
     return {
-        "entry_indptr": indptr,
-        "entry_service": _trimmed(service, count),
+        "entry_indptr": found.indptr,
+        "entry_service": found.service,
         "entry_travel": travel,
-        "entry_a": _trimmed(a, count),
-        "entry_b": _trimmed(b, count),
+        "entry_a": found.a,
+        "entry_b": found.b,
     }
 
 
@@ -326,11 +352,18 @@ def _with_keeps(shard: Shard, problem: Problem, buckets: Buckets) -> Shard:
     return replace(shard, keep_row=row[fine], keep_bucket=bucket[fine])
 
 
+def expected_rows(problem: Problem, specialty: int) -> tuple[I64, I64]:
+    """Positions of the forecasts of a specialty that its shard has as phantom rows, and how many each stands for."""
+    expected = problem.expected
+    count = expected.scaled(problem.policy.expected_percent)
+    at = np.flatnonzero((expected.specialty == specialty) & (count > 0) & (expected.arrival_day > 0))
+    return at, count[at]
+
+
 def _expected(problem: Problem, buckets: Buckets, specialty: int, mine: slice) -> dict[str, Any]:
     """Phantom rows of the specialty and all of their columns (few: one service each)."""
     expected, policy = problem.expected, problem.policy
-    count = expected.scaled(policy.expected_percent)
-    at = np.flatnonzero((expected.specialty == specialty) & (count > 0) & (expected.arrival_day > 0))
+    at, count = expected_rows(problem, specialty)
     day, priority = expected.arrival_day[at].astype(np.int64), expected.priority[at]
     target = np.asarray(policy.target_days, np.int64)[priority]
     zero = np.zeros(len(at), np.int64)
@@ -344,7 +377,7 @@ def _expected(problem: Problem, buckets: Buckets, specialty: int, mine: slice) -
     row, bucket, after = row[fine], bucket[fine], after[fine]
     cost = day_cost(policy, priority[row], zero[row], target[row], after)
     return {
-        "expected_supply": count[at],
+        "expected_supply": count,
         "expected_unplaced": unplaced_cost(policy, priority, zero, target),
         "expected_row": row,
         "expected_bucket": bucket,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimiser.arrays import F32, I64, U64, Array, mix
+from optimiser.errors import PlanError
 from optimiser.policy import Policy
 
 PARTS = ("breach", "lateness", "wait")
@@ -19,6 +20,20 @@ def _bent_square(late: I64, cap: int) -> I64:
     low = np.minimum(late, cap)
     bent: I64 = low * low + 2 * cap * (late - low)
     return bent
+
+
+def check_range(policy: Policy, waited: Array, target: Array) -> None:
+    """Raise PlanError if the greatest cost there can be does not fit into 64 bits, worked out without wrapping."""
+    if len(waited) == 0:
+        return
+    wait = int(waited.max()) + policy.horizon_days + policy.unplaced_days
+    cap = policy.late_cap_days
+    bent = wait * wait if wait <= cap else cap * cap + 2 * cap * (wait - cap)
+    most = max(policy.breach) + max(policy.late_day) * wait + max(policy.late_square) * bent
+    most += max(policy.wait_day) * wait + max(policy.wait_square) * wait * wait
+    most += policy.travel_cap_km * policy.travel_km + policy.tie_break + policy.keep
+    if most >= 2**63:
+        raise PlanError(f"policy: a cost of up to {most} is beyond 64 bits: lower the wait or lateness weights")
 
 
 def day_parts(policy: Policy, priority: Array, waited: Array, target: Array, day: Array) -> tuple[I64, I64, I64]:

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from optimiser.arrays import I64, Bool, find, ranges
-from optimiser.compiling import Buckets, fold
+from optimiser.arrays import F32, I64, Bool, find, ranges
+from optimiser.compiling import Buckets, Days, days_of, entries, fold
 from optimiser.costs import day_parts, place_salt, tie_break, travel_cost, unplaced_cost
 from optimiser.errors import PlanError
 from optimiser.plan import Difference, Plan, Unplaced
 from optimiser.problem import Problem, Referrals
 
 MILES_PER_KM = 0.621371
-_DAYS = 4096  # more than any horizon
 
 _WHY_NOT = {
     Unplaced.NO_SHORTLIST: "No clinic has been chosen for this referral yet.",
@@ -77,9 +76,7 @@ class Explainer:
             raise PlanError("the plan was made from another problem")
         self._plan = plan
         self._buckets: Buckets = fold(self._problem)
-        self._services = np.unique(self._buckets.service)
-        # Ascends within a specialty, as buckets are sorted by service and day there.
-        self._place = find(self._services, self._buckets.service) * _DAYS + self._buckets.day
+        self._days: dict[int, tuple[int, Days]] = {}  # by specialty: its first bucket, and its services' days
 
     def guaranteed(self, referral: int) -> Explanation:
         """Why the guaranteed slot of a referral (by key), or why none. Raises PlanError for an unknown key."""
@@ -118,17 +115,17 @@ class Explainer:
     def _explain(self, i: int, slot_key: int, alternative: int | None) -> Explanation:
         problem, plan, refs, slots = self._problem, self._plan, self._problem.referrals, self._problem.slots
         slot = int(find(slots.key, np.array([slot_key], np.int64))[0])
-        bucket, entry, costs = self._eligible(i)
+        bucket, way, costs = self._eligible(i)
         mine = int(self._buckets.of_slot[slot])
-        here = np.flatnonzero(bucket == mine)
-        parts = self._parts(i, mine, int(entry[here[0]]))
+        here = np.flatnonzero(bucket == mine)[:1]
+        parts = self._parts(i, mine, way[here])
         own_best = int(costs.min())
         total = sum(parts.values())
         day = int(slots.day[slot])
         earlier = bucket[self._buckets.day[bucket] < day]
-        km = float(problem.shortlists.distance_km[entry[here[0]]])
+        km = float(way[here[0]])
         due = int(refs.target_days[i] - refs.waited_days[i])
-        reasons = [self._first_reason(i, slot, bucket, entry, mine)]
+        reasons = [self._first_reason(bucket, way, mine)]
         if alternative is not None:
             code = Difference(int(plan.alternatives.difference[alternative]))
             reasons.insert(0, Reason("alternative", {"differs_by": code.name.lower()}))
@@ -142,18 +139,18 @@ class Explainer:
             int(plan.slot_price[slot]), int(self._buckets.capacity[earlier].sum()),
         )  # fmt: skip
 
-    def _eligible(self, i: int, changed: Referrals | None = None) -> tuple[I64, I64, I64]:
-        """Eligible buckets of a referral, with their shortlist entry and cost (keep bonus included).
+    def _eligible(self, i: int, changed: Referrals | None = None) -> tuple[I64, F32, I64]:
+        """Eligible buckets of a referral, how far each is, and its cost (keep bonus included).
 
         ``changed`` is the referral (one row) as it would be otherwise; its shortlist stays as it is.
         """
-        bucket, of, faults = self._reached(i, changed)
+        bucket, km, faults = self._reached(i, changed)
         fine = ~np.logical_or.reduce(list(faults.values()))
-        bucket, of = bucket[fine], of[fine]
-        return bucket, of, self._costs(i, bucket, of, changed)
+        bucket, km = bucket[fine], km[fine]
+        return bucket, km, self._costs(i, bucket, km, changed)
 
-    def _costs(self, i: int, bucket: I64, entry: I64, changed: Referrals | None = None) -> I64:
-        """What the referral costs in each bucket by each entry of its shortlist."""
+    def _costs(self, i: int, bucket: I64, km: F32, changed: Referrals | None = None) -> I64:
+        """What the referral costs in each bucket, that far away."""
         problem, policy = self._problem, self._problem.policy
         refs, at = (problem.referrals, i) if changed is None else (changed, 0)
         row = np.full(len(bucket), at)
@@ -162,29 +159,26 @@ class Explainer:
                 policy, refs.priority[row], refs.waited_days[row], refs.target_days[row], self._buckets.day[bucket]
             )
         )
-        cost = cost + travel_cost(policy, problem.shortlists.distance_km[entry]) + self._tie(i, bucket)
+        cost = cost + travel_cost(policy, km) + self._tie(i, bucket)
         return np.asarray(cost - policy.keep * (bucket == self._held(i)), np.int64)
 
-    def _reached(self, i: int, changed: Referrals | None = None) -> tuple[I64, I64, dict[str, Bool]]:
-        """Buckets at shortlisted services on days that may be booked, their entry, and which limits rule each out."""
+    def _reached(self, i: int, changed: Referrals | None = None) -> tuple[I64, F32, dict[str, Bool]]:
+        """Buckets at shortlisted services on days that may be booked, how far, and which limits rule each out."""
         problem, buckets = self._problem, self._buckets
         refs, r = (problem.referrals, i) if changed is None else (changed, 0)
-        lists, policy = problem.shortlists, problem.policy
-        low, high = np.searchsorted(buckets.specialty, [refs.specialty[r], refs.specialty[r] + 1])
-        entry = np.arange(lists.indptr[i], lists.indptr[i + 1])
-        place = self._place[low:high]
-        first = np.maximum(np.maximum(lists.first_day[entry], refs.earliest_day[r]), policy.notice_days)
-        last = np.minimum(np.minimum(lists.last_day[entry], refs.latest_day[r]), policy.horizon_days)
-        service = find(self._services, lists.service[entry])
-        a = np.searchsorted(place, service * _DAYS + first) + low
-        b = np.searchsorted(place, service * _DAYS + last, side="right") + low
-        size = np.where(service >= 0, np.maximum(b - a, 0), 0)
-        bucket, of = ranges(a, size), np.repeat(entry, size)
+        lists, one = problem.shortlists, slice(r, r + 1)
+        low, days = self._days_of(int(refs.specialty[r]))
+        found = entries(
+            problem.policy, days, lists.indptr[i : i + 2], lists, refs.earliest_day[one], refs.latest_day[one],
+            np.zeros(1, np.int64),
+        )  # fmt: skip
+        size = found.b - found.a
+        bucket, km = ranges(found.a, size) + low, np.repeat(found.km, size)
         busy = np.zeros(len(bucket), np.bool_)
         for at in range(int(refs.busy.indptr[r]), int(refs.busy.indptr[r + 1])):
             start, end = refs.busy.start_minute[at], refs.busy.end_minute[at]
             busy |= (start < buckets.end[bucket]) & (end > buckets.start[bucket])
-        return bucket, of, {
+        return bucket, km, {
             "not_for_this_priority": (buckets.priorities[bucket] >> np.uint8(refs.priority[r])) & 1 == 0,
             "other_practitioner": (refs.practitioner[r] != -1)
             & (refs.practitioner[r] != buckets.practitioner[bucket]),
@@ -192,6 +186,12 @@ class Explainer:
             "times_never_suit": (refs.unsuitable[r] >> buckets.part[bucket].astype(np.uint32)) & 1 == 1,
             "patient_busy": busy,
         }  # fmt: skip
+
+    def _days_of(self, specialty: int) -> tuple[int, Days]:
+        if specialty not in self._days:
+            low, high = np.searchsorted(self._buckets.specialty, [specialty, specialty + 1]).tolist()
+            self._days[specialty] = low, days_of(self._buckets, slice(low, high), self._problem.policy)
+        return self._days[specialty]
 
     def _held(self, i: int) -> int:
         slot = int(find(self._problem.slots.key, self._problem.referrals.previous_slot[i : i + 1])[0])
@@ -202,22 +202,22 @@ class Explainer:
         salt = place_salt(buckets.service[bucket], buckets.day[bucket])
         return tie_break(self._problem.policy, self._problem.referrals.key[i : i + 1], salt)
 
-    def _parts(self, i: int, bucket: int, entry: int) -> dict[str, int]:
+    def _parts(self, i: int, bucket: int, km: F32) -> dict[str, int]:
         refs, policy = self._problem.referrals, self._problem.policy
         row, at = slice(i, i + 1), np.array([bucket], np.int64)
         breach, lateness, wait = day_parts(
             policy, refs.priority[row], refs.waited_days[row], refs.target_days[row], self._buckets.day[at]
         )
-        way = travel_cost(policy, self._problem.shortlists.distance_km[entry : entry + 1])
+        way = travel_cost(policy, km)
         return {
             "breach": int(breach[0]), "lateness": int(lateness[0]), "wait": int(wait[0]), "travel": int(way[0]),
             "keep": -policy.keep if bucket == self._held(i) else 0, "tie_break": int(self._tie(i, at)[0]),
         }  # fmt: skip
 
-    def _first_reason(self, i: int, slot: int, bucket: I64, entry: I64, mine: int) -> Reason:
+    def _first_reason(self, bucket: I64, way: F32, mine: int) -> Reason:
         """The most telling true thing about the slot among all eligible ones."""
         buckets = self._buckets
-        day, km = buckets.day[bucket], self._problem.shortlists.distance_km[entry].astype(np.float64)
+        day, km = buckets.day[bucket], way.astype(np.float64)
         own_day = int(buckets.day[mine])
         own_km = float(km[bucket == mine][0])
         clinics = len(np.unique(buckets.service[bucket]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimiser.arrays import I8, I64, Bool, ranges
-from optimiser.compiling import Buckets, Shard
+from optimiser.compiling import Shard
 from optimiser.jit import kernel
 from optimiser.pairs import Pairs, pairs_of
 from optimiser.plan import Unplaced
@@ -21,17 +21,8 @@ _LIMITS = np.array(
 """In the order ``_passed`` tests them."""
 
 
-def unplaced_reasons(problem: Problem, buckets: Buckets, shards: list[Shard], slot: I64) -> I8:
-    """Code of ``Unplaced`` for each referral of a canonical problem; shards must include the plan's blocks."""
-    del buckets
-    out = np.zeros(len(problem.referrals), np.int8)
-    for shard in shards:
-        out[shard.rows] = shard_reasons(problem, shard, slot[shard.rows] < 0)
-    return out
-
-
 def shard_reasons(problem: Problem, shard: Shard, unplaced: Bool) -> I8:
-    """Code of ``Unplaced`` for each row of a shard, 0 for those not ``unplaced``."""
+    """Code of ``Unplaced`` for each row of a shard, which must include the plan's blocks; 0 if not ``unplaced``."""
     out = np.zeros(len(shard.rows), np.int8)
     local = np.flatnonzero(unplaced)
     if len(local) == 0:

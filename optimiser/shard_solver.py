@@ -8,14 +8,13 @@ Four steps, each handing prices to the next:
 3. *Master.* OR-Tools solves the min-cost flow over these columns; its prices show which other pairs would improve it.
 4. *Simplex.* The tree of the master's shortest ways is pivoted to the optimum over all pairs, none of them stored.
 
-Where a referral has few pairs, all of them fit into memory and an auction (:mod:`optimiser.auction`) stands for the
-first three steps. Every step leaves a plan and a bound.
+Where all pairs fit into memory and each bucket has few, an auction (:mod:`optimiser.auction`) stands for the first
+three steps. Every step leaves a plan and a bound.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -25,7 +24,7 @@ from optimiser.arrays import I64, U64, mix
 from optimiser.auction import auction
 from optimiser.certificate import dual_bound
 from optimiser.columns import Columns, join, pruned
-from optimiser.compiling import Shard
+from optimiser.compiling import Shard, check_ceiling
 from optimiser.errors import PlanError
 from optimiser.flow import Flow, Master, solve_master
 from optimiser.merging import merged
@@ -44,8 +43,7 @@ MASTER_GAP = 100  # cost units a row: above this the master is solved once more 
 MASTER_ROUNDS = 2
 LATEST_SWEEPS = 100_000
 MOST_LISTED = 10_000_000  # pairs that may be held in memory at once, at about 50 bytes each
-LISTED_A_ROW = 100  # pairs a referral at most, on average, for holding them to pay
-TELL_EVERY = 2.0  # seconds
+LISTED_A_BUCKET = 500  # pairs a bucket at most, on average, for an auction to pay: a place that bids looks at them all
 
 
 class Start(NamedTuple):
@@ -82,35 +80,27 @@ class ShardPlan:
         return int(self.cost.sum()) + self.expected_cost
 
 
-Report = Callable[[int, int, int], None]
-
-
-def solve_shard(
-    shard: Shard,
-    until: float | None = None,
-    warm: I64 | None = None,
-    report: Report | None = None,
-) -> ShardPlan:
+def solve_shard(shard: Shard, until: float | None = None, warm: I64 | None = None) -> ShardPlan:
     """Solve a shard.
 
     ``until`` is a ``time.time()`` after which no new round starts (a flow solve can't be interrupted); ``warm`` are
-    prices to start from; ``report`` is told round, cost and bound after each round. Raises PlanError if weights are
-    beyond the solver.
+    prices to start from. Raises PlanError if weights are beyond the solver.
     """
     began = time.perf_counter()
+    check_ceiling(shard)
     days = merged(shard)
     if days is None:
-        plan = _solve(shard, until, warm, report)
+        plan = _solve(shard, until, warm)
     else:
-        plan = _solve(days.shard, until, None if warm is None else days.merge_prices(warm), report)
+        plan = _solve(days.shard, until, None if warm is None else days.merge_prices(warm))
         bucket, reserved = days.split(shard, plan.bucket, plan.reserved)
         plan = replace(plan, bucket=bucket, reserved=reserved, price=plan.price[days.of])
     return _proven(shard, plan, time.perf_counter() - began)
 
 
-def _solve(shard: Shard, until: float | None, warm: I64 | None, report: Report | None) -> ShardPlan:
-    run = _Run(shard, pairs_of(shard), until, report)
-    if most_pairs(run.pairs) <= min(MOST_LISTED, LISTED_A_ROW * run.rows):
+def _solve(shard: Shard, until: float | None, warm: I64 | None) -> ShardPlan:
+    run = _Run(shard, pairs_of(shard), until)
+    if most_pairs(run.pairs) <= min(MOST_LISTED, LISTED_A_BUCKET * run.buckets):
         run.auction(warm)
         if not run.late():
             run.simplex()
@@ -143,7 +133,7 @@ def _rough_prices(shard: Shard, until: float | None) -> I64:
     way = FIRST
     while one_in > 1:
         small = shard.sample(one_in)
-        run = _Run(small, pairs_of(small), until, None)
+        run = _Run(small, pairs_of(small), until)
         run.start(price, way)
         if not run.late():
             run.master_rounds(ROUGH_ROUNDS, ROUGH_GAP)
@@ -169,7 +159,6 @@ class _Run:
     shard: Shard
     pairs: Pairs
     until: float | None
-    report: Report | None
     columns: Columns = field(init=False)
     price: I64 = field(init=False)
     bucket: I64 = field(init=False)
@@ -211,7 +200,7 @@ class _Run:
         n = near(self.pairs, price, least, way.width, way.drawn, 1, out[0], out[1], out[2])
         self.columns = join(self.buckets, *parts, Columns(out[0, :n], out[1, :n], out[2, :n]))
         self.price = price
-        self._tell()
+        self.rounds += 1
 
     def master_rounds(self, at_most: int, gap: int) -> None:
         """Solve the master until the gap is below ``gap`` a row, or so often; leaves its tree of shortest ways."""
@@ -223,7 +212,7 @@ class _Run:
             self._take(flow, ways.price)
             least = self._bound(ways.price)
             self.flow, self.ways = flow, ways
-            self._tell()
+            self.rounds += 1
             if flow.cost - self.bound <= gap * self.rows or turn == at_most - 1 or self.late():
                 return
             self._improve(flow, ways, least)
@@ -246,26 +235,21 @@ class _Run:
         self._take(flow, price)
         self._bound(price)
         self.flow, self.ways = flow, shortest(reduced(master, flow, price), flow)
-        self._tell()
+        self.rounds += 1
 
     def simplex(self) -> None:
         """Pivot to the optimum, or until time is up."""
         tree = plant(self.pairs, self.columns, self.flow, self.ways)
         del self.flow, self.ways
-        last = time.perf_counter()
         for turn in range(LATEST_SWEEPS):
             pivots = sweep(self.pairs, tree, _shuffled(self.rows, self.pairs.key, turn))
             price = np.maximum(tree.price[: self.buckets], 0)
             self.optimal = pivots == 0
-            told = self.report is not None and time.perf_counter() - last > TELL_EVERY
-            if self.optimal or self.late() or told:
-                last = time.perf_counter()
+            if self.optimal or self.late():
                 self.bucket, self.cost = seats(self.pairs, tree)
                 self._bound(price)
-                self._tell()
-            if self.optimal:
-                self.price = price
-            if self.optimal or self.late():
+                self.rounds += 1
+                self.price = price if self.optimal else self.price
                 return
         raise PlanError("the simplex did not end")
 
@@ -316,11 +300,6 @@ class _Run:
         rank[:n] = shard.priority
         due += (draw % np.uint64(1 + 3 * turn)).astype(np.int64)
         return np.lexsort((draw, due // (1 + 2 * turn), -rank))
-
-    def _tell(self) -> None:
-        self.rounds += 1
-        if self.report is not None:
-            self.report(self.rounds, int(self.cost.sum()), self.bound)
 
 
 def _hash(rows: int, key: U64, turn: int) -> U64:

@@ -37,23 +37,59 @@ def show(
     count = 0
     for row in rows:
         n = _candidates(p, row, own[row], value[row], free, rule, bucket, regret)
-        for at in range(n):
-            code[at] = _difference(p, provider, rule.days, bucket[at], own[row])
-        shown = 0  # bits of the differences shown
-        for _ in range(rule.most):
-            best = -1
-            for at in range(n):
-                if code[at] > 0 and (best < 0 or _sooner(shown, code, regret, bucket, at, best)):
-                    best = at
-            if best < 0:
-                break
-            row_out[count], bucket_out[count], regret_out[count] = row, bucket[best], regret[best]
-            difference_out[count] = code[best]
-            count += 1
-            shown |= 1 << code[best]
-            for at in range(n):
-                if code[at] > 0 and _difference(p, provider, rule.days, bucket[at], bucket[best]) == 0:
-                    code[at] = 0
+        first = count
+        count += _pick(
+            p, own[row], bucket[:n], regret[:n], code, provider, rule, bucket_out[count:], regret_out[count:],
+            difference_out[count:],
+        )  # fmt: skip
+        row_out[first:count] = row
+    return count
+
+
+@kernel
+def pick(
+    p: Pairs, own: I64, row: I64, bucket: I64, regret: I64, provider: I64, rule: Rule, row_out: I64, bucket_out: I64,
+    regret_out: I64, difference_out: I8,
+) -> int:  # fmt: skip
+    """The same of candidates given, sorted by row."""
+    code = np.empty(len(row), np.int64)
+    count = start = 0
+    while start < len(row):
+        end = start + 1
+        while end < len(row) and row[end] == row[start]:
+            end += 1
+        first = count
+        count += _pick(
+            p, own[row[start]], bucket[start:end], regret[start:end], code, provider, rule, bucket_out[count:],
+            regret_out[count:], difference_out[count:],
+        )  # fmt: skip
+        row_out[first:count] = row[start]
+        start = end
+    return count
+
+
+@kernel
+def _pick(
+    p: Pairs, own: int, bucket: I64, regret: I64, code: I64, provider: I64, rule: Rule, bucket_out: I64,
+    regret_out: I64, difference_out: I8,
+) -> int:  # fmt: skip
+    """Write what is shown of one row's candidates, in order; how many. ``code`` is room for one number of each."""
+    for at in range(len(bucket)):
+        code[at] = _difference(p, provider, rule.days, bucket[at], own)
+    count = shown = 0  # bits of the differences shown
+    for _ in range(rule.most):
+        best = -1
+        for at in range(len(bucket)):
+            if code[at] > 0 and (best < 0 or _sooner(shown, code, regret, bucket, at, best)):
+                best = at
+        if best < 0:
+            break
+        bucket_out[count], regret_out[count], difference_out[count] = bucket[best], regret[best], code[best]
+        count += 1
+        shown |= 1 << code[best]
+        for at in range(len(bucket)):
+            if code[at] > 0 and _difference(p, provider, rule.days, bucket[at], bucket[best]) == 0:
+                code[at] = 0
     return count
 
 

@@ -14,6 +14,7 @@ from optimiser.alternatives import Choices, alternatives, pick_slots
 from optimiser.arrays import I8, I64, indptr_of
 from optimiser.clashes import clashes, other_times
 from optimiser.compiling import Buckets, Shard, fold, make_shard, shard_rows
+from optimiser.pairs import pairs_of, take_in_turn
 from optimiser.plan import Alternatives, Blocks, Plan
 from optimiser.problem import Problem
 from optimiser.reasons import shard_reasons
@@ -106,7 +107,7 @@ class _State:
             self.tell(stage, done, len(order))
 
     def _shares(self, which: Sequence[int], until: float | None) -> dict[int, float]:
-        """Seconds for each shard, by weight, so that a deadline is not spent on the first ones."""
+        """Seconds for each shard, by its referrals, so that a deadline is not spent on the first ones."""
         left = 0.0 if until is None else max(until - time.time(), 0.0) * workers(self.executor)
         total = sum(len(self.parts[i][1]) for i in which) or 1
         return {i: left * len(self.parts[i][1]) / total for i in which}
@@ -167,8 +168,8 @@ def _done(waiting: dict[Future[Any], int]) -> Iterator[tuple[int, Any]]:
 def _mend(state: _State, until: float | None) -> Blocks:
     """Until no patient is in two places at once: the lesser need is refused that time, its shard solved again.
 
-    Each round forbids at least one more half-day to a referral, so this ends. After the deadline the lesser need is
-    left unplaced instead.
+    Each round forbids at least one more half-day to a referral, so this ends. After the deadline the lesser need takes
+    the best place that is left instead.
     """
     found: list[tuple[I64, I64, I64]] = []
     while True:
@@ -185,7 +186,7 @@ def _mend(state: _State, until: float | None) -> Blocks:
                 state.blocks.setdefault(i, []).append((local[here], start[here], end[here]))
                 again.append(i)
                 if late:
-                    state.plans[i] = _evict(state.plans[i], state.shard(i), local[here])
+                    state.plans[i] = _reseat(state.plans[i], state.shard(i), np.unique(local[here]))
         if not late:
             state.solve(again, until, "mending")
     if not found:
@@ -195,10 +196,13 @@ def _mend(state: _State, until: float | None) -> Blocks:
     return Blocks(key[order], start[order], end[order])
 
 
-def _evict(plan: ShardPlan, shard: Shard, rows: I64) -> ShardPlan:
+def _reseat(plan: ShardPlan, shard: Shard, rows: I64) -> ShardPlan:
+    """These rows give up their place and take, one after another, the cheapest that nobody has or is kept for."""
     bucket, cost = plan.bucket.copy(), plan.cost.copy()
-    bucket[rows], cost[rows] = -1, shard.unplaced[rows]
-    return replace(plan, bucket=bucket, cost=cost, certified=False)
+    bucket[rows] = -1
+    left = shard.capacity - np.bincount(bucket[bucket >= 0], minlength=len(shard.capacity)) - plan.reserved
+    take_in_turn(pairs_of(shard), rows, np.zeros(len(left), np.int64), left, bucket, cost)
+    return replace(plan, bucket=bucket, cost=cost, certified=False, finished=False)
 
 
 def _assemble(state: _State, method: str, bound: int, blocks: Blocks) -> Plan:

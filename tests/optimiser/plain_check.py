@@ -54,6 +54,8 @@ class Checker:
         self._alternatives(keys, given, held)
         self._costs(keys, given)
         self._reasons(keys, given)
+        self._reserve()
+        self._blocks()
         return self.out
 
     def _who(self, keys: list[int]) -> None:
@@ -123,11 +125,21 @@ class Checker:
                 self._one_alternative(key, slot, given[i], mine[:j])
                 if regrets[indptr[i] + j] > self.policy.max_regret:
                     self.add("alternative_regret", key, slot, "regret above the policy's limit")
+                if self._false_regret(i, key, slot, given[i], regrets[indptr[i] + j]):
+                    self.add("alternative_regret", key, slot, "the regret stated is not the true one")
                 if codes[indptr[i] + j] != self._difference(slot, given[i]):
                     self.add("alternative_code", key, slot, "the difference stated is not the true one")
                 for other_key, other in held.get(self.refs[key]["patient"], []):
                     if other_key != key and self._overlaps(slot, other):
                         self.add("alternative_two_places", key, slot, f"overlaps slot {other} of the same patient")
+
+    def _false_regret(self, row: int, key: int, slot: int, own: int, stated: int) -> bool:
+        there = slot in self.slots and own in self.slots
+        if not there or self.slots[slot]["service"] not in self.refs[key]["shortlist"]:
+            return False
+        low, high = self._cost_range(self.refs[key], slot)
+        price = dict(zip(self.plan.priced_slot_key.tolist(), self.plan.slot_price.tolist(), strict=True))
+        return not low <= stated + int(self.plan.cost[row]) + price.get(own, 0) <= high
 
     def _one_alternative(self, key: int, slot: int, own: int, before: list[int]) -> None:
         self._eligible(key, slot, "alternative_")
@@ -175,6 +187,48 @@ class Checker:
         if previous is not None and previous["capacity"] > 0 and all(previous[c] == slot[c] for c in alike):
             cost -= policy.keep
         return cost, cost + tie
+
+    def _reserve(self) -> None:
+        if any(number < 0 for number in self.plan.reserved.tolist()):
+            self.add("reserve", -1, -1, "fewer than no places are reserved")
+        kept: Counter[tuple[int, int]] = Counter()
+        for key, number in zip(self.plan.priced_slot_key.tolist(), self.plan.reserved.tolist(), strict=True):
+            if key in self.slots:
+                kept[self.slots[key]["specialty"], self.slots[key]["service"]] += number
+        coming: dict[tuple[int, int], list[int]] = {}
+        last = self.policy.horizon_days + self.policy.unplaced_days
+        for specialty, service, priority in sorted({line[:3] for line in self.expected}):
+            mine = [line for line in self.expected if line[:3] == (specialty, service, priority)]
+            whole, past = sum(line[4] for line in mine), sum(line[4] for line in mine if line[3] <= 0)
+            number = self._share(whole) - self._share(past)
+            someone = {"priority": priority, "waited_days": 0, "target_days": self.policy.target_days[priority]}
+            cost = _day_cost(self.policy, someone, last, always_breach=True)
+            cost += self.policy.travel_cap_km * self.policy.travel_km + self.policy.tie_break
+            coming.setdefault((specialty, service), []).extend([cost] * number)
+        least = 0
+        for place in sorted(coming.keys() | kept.keys()):
+            costs = sorted(coming.get(place, []))
+            if kept[place] > len(costs):
+                message = f"{kept[place]} places of service {place[1]} are kept for {len(costs)} arrivals"
+                self.add("reserve", -1, -1, message)
+            least += sum(costs[: max(0, len(costs) - kept[place])])
+        most = sum(sum(costs) for costs in coming.values())
+        if not least <= self.plan.expected_cost <= most:
+            message = f"the arrivals cost {self.plan.expected_cost}, should be from {least} to {most}"
+            self.add("reserve_cost", -1, -1, message)
+
+    def _share(self, count: int) -> int:
+        return (count * self.policy.expected_percent + 99) // 100
+
+    def _blocks(self) -> None:
+        patients = Counter(ref["patient"] for ref in self.refs.values())
+        blocks = self.plan.blocks
+        for key, start, end in zip(
+            blocks.referral.tolist(), blocks.start_minute.tolist(), blocks.end_minute.tolist(), strict=True
+        ):
+            if key not in self.refs or patients[self.refs[key]["patient"]] < 2 or not 0 < end - start <= 24 * 60:
+                message = "a time is refused, but the patient has no other referral that could need it"
+                self.add("block", key, -1, message)
 
     def _reasons(self, keys: list[int], given: list[int]) -> None:
         for key, slot, reason in zip(keys, given, self.plan.unplaced_reason.tolist(), strict=True):

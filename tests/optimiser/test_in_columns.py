@@ -13,15 +13,15 @@ from hypothesis import given as given_by
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from optimiser import Alternatives, Busy, Plan, Policy, Problem, Shortlists, check, rivals
+from optimiser import Alternatives, Blocks, Busy, Plan, Policy, Problem, Shortlists, check, rivals
 from optimiser.alternatives import alternatives, choose
 from optimiser.arrays import I64, within_rows
 from optimiser.clashes import clashes, other_times, shared
 from optimiser.compiling import Shard, fold, make_shard, shard_rows, shards_of
 from optimiser.generate import generate
 from optimiser.greedy import greedy
-from optimiser.plan import Unplaced
-from optimiser.reasons import unplaced_reasons
+from optimiser.plan import Difference, Unplaced
+from optimiser.reasons import shard_reasons
 from optimiser.sequential import bucket_costs, greedy_order, in_turn
 
 from . import plain_turn
@@ -58,7 +58,10 @@ def damaged(plan: Plan, given: Problem, rng: np.random.Generator) -> Plan:
         referral_key=some(plan.referral_key, rng.choice(np.append(plan.referral_key, 3), n)),
         slot_key=some(plan.slot_key, rng.choice(slot_keys, n)),
         cost=some(plan.cost, rng.integers(0, 10**12, n)),
-        reserved=some(plan.reserved, rng.integers(0, 3, len(plan.reserved))),
+        reserved=some(plan.reserved, rng.integers(-1, 3, len(plan.reserved))),
+        blocks=Blocks(
+            rng.choice(np.append(given.referrals.key, 3), 5), rng.integers(0, 9_000, 5), rng.integers(8_000, 12_000, 5)
+        ),
         unplaced_reason=some(plan.unplaced_reason, rng.integers(0, 3, n)),
         alternatives=alternatives,
         certified=True,
@@ -175,7 +178,7 @@ def test_rivals(seed: int, limits: bool) -> None:
 @FEW
 @given_by(SEEDS)
 def test_alternatives(seed: int) -> None:
-    """Candidates by the published rule, then picked by the same function that waves use."""
+    """Candidates by the published rule, then picked by it: by the plan, and by what waves pick with."""
     given = small(seed)
     buckets = fold(given)
     rng = np.random.default_rng(seed)
@@ -186,9 +189,39 @@ def test_alternatives(seed: int) -> None:
         free = rng.integers(0, 2, len(shard.capacity))
         found = alternatives(shard, own, value, free)
         row, bucket, regret = _candidates(shard, own, value, free)
-        expected = choose(shard, own, row, bucket, regret)
-        for name in ("row", "bucket", "regret", "difference"):
-            assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+        given_them = choose(shard, own, row, bucket, regret)
+        expected = _picked(shard, own, list(zip(row.tolist(), bucket.tolist(), regret.tolist(), strict=True)))
+        for made in (found, given_them):
+            columns = (made.row, made.bucket, made.regret, made.difference)
+            assert list(zip(*(column.tolist() for column in columns), strict=True)) == expected
+
+
+def _picked(shard: Shard, own: I64, candidates: list[tuple[int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """One after another the least regret of what differs from all before, new kinds of difference first."""
+    out = []
+    for row in sorted({row for row, _, _ in candidates}):
+        left = [(bucket, regret) for r, bucket, regret in candidates if r == row]
+        before, kinds = [int(own[row])], set[int]()
+        while len(before) <= shard.policy.alternatives:
+            left = [one for one in left if all(_differ(shard, one[0], other) for other in before)]
+            if not left:
+                break
+            turn = [(_differ(shard, b, before[0]) in kinds, regret, b) for b, regret in left]
+            _, regret, bucket = min(turn)
+            kind = _differ(shard, bucket, before[0])
+            out.append((row, bucket, regret, kind))
+            before.append(bucket)
+            kinds.add(kind)
+    return out
+
+
+def _differ(shard: Shard, one: int, other: int) -> int:
+    """The first of provider, day and time of day in which two half-days differ, 0 for none."""
+    if shard.provider[one] != shard.provider[other]:
+        return Difference.PROVIDER
+    if abs(int(shard.day[one]) - int(shard.day[other])) >= shard.policy.alternative_days:
+        return Difference.DAY
+    return Difference.TIME_OF_DAY if shard.part[one] % 3 != shard.part[other] % 3 else 0
 
 
 def _candidates(shard: Shard, own: I64, value: I64, free: I64) -> tuple[I64, I64, I64]:
@@ -216,12 +249,10 @@ def _candidates(shard: Shard, own: I64, value: I64, free: I64) -> tuple[I64, I64
 def test_reasons(seed: int) -> None:
     """Straight from the limits: the first one that no pair within the window gets past."""
     given = small(seed)
-    buckets = fold(given)
-    shards = shards_of(given, buckets)
-    code = unplaced_reasons(given, buckets, shards, np.full(len(given.referrals), -1))
-    for shard in shards:
+    for shard in shards_of(given, fold(given)):
+        code = shard_reasons(given, shard, np.ones(len(shard), np.bool_))
         for row, at in enumerate(shard.rows.tolist()):
-            assert code[at] == _reason(given, shard, row, at)
+            assert code[row] == _reason(given, shard, row, at)
 
 
 def _reason(given: Problem, shard: Shard, row: int, at: int) -> Unplaced:

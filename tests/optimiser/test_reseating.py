@@ -5,18 +5,16 @@ from __future__ import annotations
 from itertools import pairwise, permutations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from booking.domain.reseating import make_room
+from booking.domain.reseating import Moves, make_room
 from optimiser import Policy, Problem, greedy, solve
 from optimiser.arrays import find
 from optimiser.compiling import fold, shards_of
-from optimiser.generate import generate
-from optimiser.reseating import Seating, apply, reseat, seating
 
 from .conftest import problem, shortlists, slots
+from .seating import Seating, seating
 
 REACH = 6
 
@@ -70,16 +68,22 @@ def brute_force(given: Seating, most: int) -> int | None:
     return best
 
 
+def total(given: Seating, moves: Moves) -> int:
+    """What a path costs: the newcomer's place, and the losses of everybody moved."""
+    (_, first), *others = moves
+    return given.of(0)[first] + sum(given.losses(person)[place] for person, place in others)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 7), st.integers(1, 5), st.integers(0, 4))
 def test_brute_force_agrees(seed: int, people: int, places: int, most: int) -> None:
     given = seatings(seed, people, places, 0.95)
-    found = reseat(given, 0, most)
+    found = make_room(given, given.of(0), 0, most)
     expected = brute_force(given, most)
     assert (found is None) == (expected is None)
     if found is not None:
-        assert found.cost + found.loss == expected
-        assert len(found.moves) - 1 <= most
+        assert total(given, found) == expected
+        assert len(found) - 1 <= most
 
 
 @settings(max_examples=300, deadline=None)
@@ -88,10 +92,10 @@ def test_only_the_pencilled_move_within_their_bound_and_nothing_is_overfull(
     seed: int, people: int, places: int
 ) -> None:
     given = seatings(seed, people, places, 1.0)
-    found = reseat(given, 0, REACH)
+    found = make_room(given, given.of(0), 0, REACH)
     if found is None:
         return
-    seat, free = apply(given, found)
+    seat, free = given.after(found)
     assert (free >= 0).all()
     before = np.bincount(given.seat[given.seat >= 0], minlength=places) + given.free
     assert (np.bincount(seat[seat >= 0], minlength=places) + free == before).all()
@@ -101,32 +105,6 @@ def test_only_the_pencilled_move_within_their_bound_and_nothing_is_overfull(
         if person:
             assert given.movable[person]
             assert given.of(person)[int(seat[person])] <= given.limit[person]
-
-
-class _Around:
-    """The same seating as the service asks for it."""
-
-    def __init__(self, given: Seating) -> None:
-        self.given = given
-
-    def is_free(self, place: int) -> bool:
-        return bool(self.given.free[place] > 0)
-
-    def sitting(self, place: int) -> list[int]:
-        return np.flatnonzero(self.given.movable & (self.given.seat == place)).tolist()
-
-    def losses(self, person: int) -> dict[int, int]:
-        own = self.given.of(person)
-        here = own[int(self.given.seat[person])]
-        return {p: max(c - here, 0) for p, c in own.items() if c <= self.given.limit[person]}
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 10**6), st.integers(2, 9), st.integers(1, 6), st.integers(0, 4))
-def test_the_service_s_search_finds_the_same(seed: int, people: int, places: int, most: int) -> None:
-    given = seatings(seed, people, places, 0.95)
-    found, moves = reseat(given, 0, most), make_room(_Around(given), given.of(0), 0, most)
-    assert (found.moves if found else None) == moves
 
 
 def greedy_gap() -> Problem:
@@ -151,48 +129,7 @@ def test_the_greedy_gap_is_closed_by_moving_the_patient_who_is_only_pencilled() 
     bucket = buckets.of_slot[find(given.slots.key, greedy(given).slot_key)]
     bucket[1] = -1
     free = np.array([0, 1])
-    rows = np.arange(2)
-    found = reseat(seating(shard, bucket, np.array([True, False]), free, rows), 1, 3)
-    assert found is not None
-    assert found.moves == ((1, 0), (0, 1))
-    confirmed = seating(shard, bucket, np.array([False, False]), free, rows)
-    assert reseat(confirmed, 1, 3) is None
-
-
-@pytest.mark.parametrize(("bound", "served"), [(10**6, True), (10, False)])
-def test_nobody_is_moved_beyond_the_published_bound(bound: int, served: bool) -> None:
-    given = greedy_gap().with_policy(Policy(horizon_days=28, reseat_loss=bound)).canonical()
-    shard = shards_of(given, fold(given))[0]
-    around = seating(shard, np.array([0, -1]), np.array([True, False]), np.array([0, 1]), np.arange(2))
-    assert (reseat(around, 1, 3) is not None) is served
-
-
-def test_nobody_is_moved_past_a_target_their_place_meets() -> None:
-    refs = {"key": [10, 11], "priority": [0, 0], "waited_days": [123, 1]}
-    policy = Policy(horizon_days=28, reseat_loss=10**12)
-    given = problem(refs, shortlists([1, 2], [1]), slots((100, 1, 2, 9), (200, 2, 4, 9)), policy).canonical()
-    shard = shards_of(given, fold(given))[0]
-    around = seating(shard, np.array([0, -1]), np.array([True, False]), np.array([0, 1]), np.arange(2))
-    assert reseat(around, 1, 3) is None
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10**6), st.integers(20, 80))
-def test_on_whole_problems_a_newcomer_is_seated_without_anybody_coming_to_miss_a_target(seed: int, n: int) -> None:
-    given = generate(n, seed=seed, specialties=1, services=3, load=1.0, horizon_days=42).canonical()
-    buckets = fold(given)
-    shard = shards_of(given, buckets)[0]
-    quick = greedy(given)
-    slot = find(given.slots.key, quick.slot_key)
-    bucket = np.where(slot >= 0, buckets.of_slot[slot], -1)
-    free = buckets.capacity - np.bincount(bucket[bucket >= 0], minlength=len(buckets.capacity))
-    around = seating(shard, bucket, bucket >= 0, free, np.arange(n))
-    for newcomer in np.flatnonzero(bucket < 0).tolist():
-        found = reseat(around, newcomer, 3)
-        if found is None:
-            continue
-        seat, _ = apply(around, found)
-        refs = given.referrals
-        late = refs.waited_days + np.where(seat >= 0, buckets.day[seat], 0) > refs.target_days
-        was = refs.waited_days + np.where(bucket >= 0, buckets.day[bucket], 0) > refs.target_days
-        assert not (late & ~was & (bucket >= 0)).any()
+    pencilled = seating(shard, bucket, np.array([True, False]), free)
+    assert make_room(pencilled, pencilled.of(1), 1, 3) == ((1, 0), (0, 1))
+    confirmed = seating(shard, bucket, np.array([False, False]), free)
+    assert make_room(confirmed, confirmed.of(1), 1, 3) is None

@@ -160,7 +160,9 @@ def test_a_coarse_start_changes_nothing_but_time(monkeypatch: pytest.MonkeyPatch
 
 def test_digest_tells_problems_apart(medium: Problem) -> None:
     assert medium.with_policy(Policy(keep=1)).digest() != medium.digest()
-    assert medium.canonical().canonical() is medium.canonical().canonical() or medium.canonical().digest()
+    earlier = replace(medium.referrals, waited_days=medium.referrals.waited_days + np.int32(1))
+    assert replace(medium, referrals=earlier).digest() != medium.digest()
+    assert medium.canonical().digest() == medium.digest()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05])

@@ -174,7 +174,7 @@ def test_all_pairs_at_once_or_none_the_same_objective(load: float) -> None:
     with never_listed():
         plan = solve(problem)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shard_solver, "LISTED_A_ROW", 10**9)
+        patch.setattr(shard_solver, "LISTED_A_BUCKET", 10**9)
         listed = solve(problem)
     assert listed.pairs_in_memory > plan.pairs_in_memory
     assert listed.objective == plan.objective

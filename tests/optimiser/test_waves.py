@@ -8,15 +8,16 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from booking.domain.reseating import make_room
 from optimiser import Difference, Plan, Policy, Problem, solve
 from optimiser.arrays import I64, Bool, find, rank_in_runs
 from optimiser.choice import choice
 from optimiser.compiling import Shard, fold, shards_of
 from optimiser.generate import generate
-from optimiser.reseating import reseat, seating
 from optimiser.waves import automatic, in_order, shown
 
 from .conftest import problem, shortlists, slots
+from .seating import seating
 
 
 def planned(seed: int, n: int, load: float, **policy: int) -> tuple[Problem, Plan]:
@@ -102,7 +103,7 @@ def _has_a_path(given: Problem, plan: Plan, asked: I64, row: I64, slot: I64) -> 
 
 def _moves(shard: Shard, local: I64, movable: Bool, free: I64, person: int) -> bool:
     """Whether a person can go elsewhere, as a newcomer would, within their limit and with one move fewer."""
-    around = seating(shard, local, movable, free, np.arange(len(shard)))
+    around = seating(shard, local, movable, free)
     mine = movable.copy()
     mine[person] = False
     owner = np.repeat(np.arange(len(shard)), np.diff(around.indptr))
@@ -111,7 +112,8 @@ def _moves(shard: Shard, local: I64, movable: Bool, free: I64, person: int) -> b
         around, movable=mine & (local >= 0), place=around.place[keep], cost=around.cost[keep],
         indptr=np.searchsorted(owner[keep], np.arange(len(shard) + 1)).astype(np.int64),
     )  # fmt: skip
-    return reseat(without, person, 1, int(around.limit[person])) is not None
+    start = {place: cost for place, cost in without.of(person).items() if cost <= around.limit[person]}
+    return make_room(without, start, person, 1) is not None
 
 
 def test_more_choice_where_some_are_not_asked_yet() -> None:

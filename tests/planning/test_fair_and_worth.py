@@ -104,7 +104,10 @@ def test_commissioners_read_it_with_small_numbers_kept_back(
     assert groups["language", "Welsh"]["p95_days"] is None  # of fewer than 20
     assert all(row["people"] is None or row["people"] % 6 == 0 for row in rows)
     shown = client.get(f"{API}/plan-runs/latest", headers=commissioner).json["summary"]
-    assert "comparison" in shown
+    assert (shown["referrals"], shown["placed"], shown["without_a_time"]) == (78, 60, 18)
+    for row in shown["comparison"].values():
+        assert row["breaches"] is None or row["breaches"] % 6 == 0
+        assert row["unplaced"] is None or row["unplaced"] % 6 == 0
     assert {"fairness", "next_session"} & shown.keys() == set()
 
 

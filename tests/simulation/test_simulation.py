@@ -13,7 +13,6 @@ import pytest
 
 from optimiser import certify, check, solve
 from optimiser.policy import Policy
-from optimiser.problem import Expected
 from optimiser.simulation import (
     POLICIES,
     Behaviour,
@@ -289,11 +288,14 @@ def test_the_planner_is_the_real_one_and_certified() -> None:
 
 
 def test_forecast_is_wrong_by_what_is_said() -> None:
-    state = State(build(replace(TINY, forecast_error=1.2), 1))
-    state.begin(0)
-    problem = Ours(offers=1, reserve=True, policy=Policy()).problem(state, np.array(state.waiting(), np.int64))
-    assert problem.policy.expected_percent == 120
-    assert isinstance(problem.expected, Expected)
+    kept = {}
+    for error in (0.8, 1.0, 1.2):
+        state = State(build(replace(TINY, forecast_error=error), 1))
+        state.begin(0)
+        problem = Ours(offers=1, reserve=True, policy=Policy()).problem(state, np.array(state.waiting(), np.int64))
+        kept[error] = problem.expected.scaled(problem.policy.expected_percent).sum()
+        assert kept[error] == pytest.approx(error * problem.expected.count.sum(), rel=0.03)
+    assert kept[0.8] < kept[1.0] < kept[1.2]
 
 
 def test_between_plans_patients_are_served_by_prices() -> None:

@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, bindparam, exists, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from booking.domain.objective import WEIGHTS
@@ -48,6 +49,12 @@ def of_the_region() -> ColumnElement[bool]:
     return ~exists().where(PlanRequest.plan_run_id == PlanRun.id)
 
 
+def newest_applied(*what: Any) -> Select[Any]:
+    """These columns, or the whole row, of the newest plan for everybody that was applied."""
+    of = select(*what).where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
+    return of.order_by(PlanRun.id.desc()).limit(1)
+
+
 @dataclass(slots=True)
 class _Known:
     """What this process remembers of one database: the newest run, and the services read so far."""
@@ -59,12 +66,7 @@ class _Known:
 
 
 _known: WeakKeyDictionary[object, _Known] = WeakKeyDictionary()
-_NEWEST = (
-    select(PlanRun.id, PlanRun.finished_at)
-    .where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
-    .order_by(PlanRun.id.desc())
-    .limit(1)
-)
+_NEWEST = newest_applied(PlanRun.id, PlanRun.finished_at)
 _TABLES = select(PlanPrice.service_id, PlanPrice.prices).where(
     PlanPrice.plan_run_id == bindparam("run_id"), PlanPrice.service_id.in_(bindparam("services", expanding=True))
 )

@@ -144,8 +144,7 @@ class Planner:
             with _timed(stages, "solve"):
                 plan, trouble = self._solve(problem, pool, options.deadline)
             with _timed(stages, "check"):
-                plan, trouble = self._sound(problem, plan, trouble)
-                valid = self._certificate(problem, plan)
+                plan, trouble, valid = self._sound(problem, plan, trouble)
             figures: dict[str, Any] = {"comparison": {}, "fairness": {}, "next_session": None}
             if options.compare and not requests:
                 with _timed(stages, "compare"):
@@ -155,7 +154,8 @@ class Planner:
 
     def sound_plan(self, problem: Problem, pool: Executor | None) -> tuple[Plan, str | None]:
         """A plan that the checker finds nothing wrong with, and what trouble there was; else :class:`PlanFailed`."""
-        return self._sound(problem, *self._solve(problem, pool, None))
+        plan, trouble, _ = self._sound(problem, *self._solve(problem, pool, None))
+        return plan, trouble
 
     def _solve(self, problem: Problem, pool: Executor | None, deadline: float | None) -> tuple[Plan, str | None]:
         failures: tuple[type[BaseException], ...] = (
@@ -171,24 +171,20 @@ class Planner:
             log.error("solver-failed", error=f"{type(error).__name__}: {error}")
             return greedy(problem), f"solver failed ({type(error).__name__}: {error}); greedy plan instead"
 
-    def _sound(self, problem: Problem, plan: Plan, trouble: str | None) -> tuple[Plan, str | None]:
-        """The plan if the independent checker finds nothing wrong with it, else the greedy one, else nothing."""
-        self.tell("checking", 0, 1, "")
-        faults = check(problem, plan)
-        if faults and trouble is None:
-            log.error("plan-unsound", faults=len(faults), first=faults[0].message)
-            plan, trouble = greedy(problem), f"the plan broke {len(faults)} rules; greedy plan instead"
-            faults = check(problem, plan)
-        if faults:
-            raise PlanFailed(f"The plan breaks {len(faults)} rules ({faults[0].rule}: {faults[0].message}).")
-        return plan, trouble
+    def _sound(self, problem: Problem, plan: Plan, trouble: str | None) -> tuple[Plan, str | None, bool]:
+        """The plan if the independent checker finds nothing wrong with it, else the greedy one, else nothing.
 
-    def _certificate(self, problem: Problem, plan: Plan) -> bool:
-        try:
-            return plan.certified and certify(problem, plan).valid
-        except OptimiserError as error:
-            log.error("certificate-failed", error=str(error))
-            return False
+        Last, whether it is proved that no plan costs less. A plan that claims so and can't prove it is not sound.
+        """
+        self.tell("checking", 0, 1, "")
+        faults, proved = _faults(problem, plan)
+        if faults and trouble is None:
+            log.error("plan-unsound", faults=len(faults), first=faults[0])
+            plan, trouble = greedy(problem), f"the plan broke {len(faults)} rules; greedy plan instead"
+            faults, proved = _faults(problem, plan)
+        if faults:
+            raise PlanFailed(f"The plan breaks {len(faults)} rules ({faults[0]}).")
+        return plan, trouble, proved
 
     def _apply(self, run_id: int, made: _Made, options: Options, requests: Requests) -> dict[str, Any]:
         problem, plan, policy = made.reading.problem, made.plan, made.reading.policy
@@ -246,6 +242,18 @@ class _Made:
             "stages": self.stages,
             "weights": plan.policy.to_dict(),
         }
+
+
+def _faults(problem: Problem, plan: Plan) -> tuple[list[str], bool]:
+    """What is wrong with a plan, in words, and whether its claim to be the best one holds."""
+    faults = [f"{fault.rule}: {fault.message}" for fault in check(problem, plan)]
+    if faults or not plan.certified:
+        return faults, False
+    try:
+        proved = certify(problem, plan).valid
+    except OptimiserError as error:
+        return [f"certificate: {error}"], False
+    return ([] if proved else ["certificate: the prices do not prove that no plan costs less"]), proved
 
 
 def open_requests(session: Session) -> Requests:

@@ -10,7 +10,7 @@ from sqlalchemy import exists, select
 from booking.domain.errors import NotFound
 from booking.domain.words import PlanRunState
 from booking.models import PlanRequest, PlanRun
-from booking.services.planning.prices import of_the_region
+from booking.services.planning.prices import newest_applied
 from booking.services.work import Work
 
 PAGE = 15
@@ -35,8 +35,7 @@ class RunLine:
 
 def latest(work: Work) -> PlanRun | None:
     """The newest plan for everybody that was applied."""
-    query = select(PlanRun).where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
-    return work.session.scalars(query.order_by(PlanRun.id.desc()).limit(1)).first()
+    return work.session.scalars(newest_applied(PlanRun)).first()
 
 
 def page(work: Work, *, before: int | None = None, everything: bool = False) -> tuple[list[RunLine], bool]:
