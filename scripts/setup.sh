@@ -50,7 +50,7 @@ install() {
 
 case "${1:-runtime}" in
 runtime)
-    echo "==> Installing $(grep -c '==' requirements.txt) packages from requirements.txt (about 250 MB with OR-Tools and Numba)"
+    echo "==> Installing $(grep -c '==' requirements.txt) packages from requirements.txt (about 650 MB on disk with OR-Tools and Numba)"
     install -r requirements.txt
     echo "==> Compiling the planner's loops, once (up to a minute)"
     "$VENV/bin/python" -m optimiser
