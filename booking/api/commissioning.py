@@ -57,7 +57,11 @@ class RuleSchema(ma.Schema):
     ends_on = ma.fields.Date(allow_none=True)
     explanation = ma.fields.String()
     open_referrals = ma.fields.Integer(
-        metadata={"description": "Open referrals of its practices that list the service; ending the rule leaves them"}
+        allow_none=True,
+        metadata={
+            "description": "Open referrals of its practices that list the service, rounded as in reports, null where "
+            "they are too few to be told; ending the rule leaves them"
+        },
     )
 
 

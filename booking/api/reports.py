@@ -13,7 +13,7 @@ from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.services.reports.catalogue import REPORTS
 from booking.services.reports.csv_file import csv_of
-from booking.services.reports.publish import Asked, Published, run
+from booking.services.reports.publish import Asked, run
 from booking.services.reports.table import Report
 
 blp = Blueprint("reports", __name__, description="Reports without identities")
@@ -94,7 +94,7 @@ def read_report(query: dict[str, Any], name: str) -> Any:
     wanted, bom = query.pop("format"), query.pop("bom")
     made = run(work(), name, Asked(**query))
     if wanted == "csv":
-        headers = {"Content-Disposition": f'attachment; filename="{_file_name(made)}"'}
+        headers = {"Content-Disposition": f'attachment; filename="{made.file_name}.csv"'}
         return Response(csv_of(made, bom=bom), content_type="text/csv; charset=utf-8; header=present", headers=headers)
     return {
         "name": made.report.name, "title": made.report.title, "about": made.report.about, "period": made.period,
@@ -108,8 +108,3 @@ def _described(report: Report) -> dict[str, Any]:
         "name": report.name, "title": report.title, "about": report.about, "of_a_period": report.of_a_period,
         "filters": sorted(report.filters), "columns": report.columns,
     }  # fmt: skip
-
-
-def _file_name(made: Published) -> str:
-    period = f"{made.period.first:%Y-%m}-to-{made.period.last:%Y-%m}" if made.period else f"{made.made_at:%Y-%m-%d}"
-    return f"{made.report.name}-{period}.csv"

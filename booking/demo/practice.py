@@ -6,6 +6,7 @@ Made through the services, like everything else.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 from sqlalchemy import Select, select
 
@@ -26,7 +27,7 @@ QUESTIONS = (
      "Please stop the cream for a fortnight and send a picture. If it is back on the hands, refer."),
     ("heart-general", "Palpitations on thyroxine", "TSH is normal now. Is a tracing at home worth it, or a clinic?",
      None),
-    ("skin-general", "A mole in a child of nine", "Grown slowly over two years, even in colour. Happy to watch it?",
+    ("skin-general", "A mole in a child", "Grown slowly over two years, even in colour. Happy to watch it?",
      None),
 )  # fmt: skip
 
@@ -39,18 +40,25 @@ def fill(work: Work, directory: Directory) -> None:
     work.session.flush()
     practice = directory.practices[PRACTICES[0][0]]
     gp = replace(work, actor=Actor("Dr Ottoline Marsh", Role.REFERRING_CLINICIAN, practice.id, practice.ods_code))
-    people = list(work.session.scalars(_of(practice).limit(6)))
-    for person, question in zip(people, QUESTIONS, strict=False):
+    people = list(work.session.scalars(_of(work, practice, adults=True).limit(6)))
+    children = list(work.session.scalars(_of(work, practice, adults=False).limit(1)))
+    for person, question in zip([*people[:2], *children], QUESTIONS, strict=False):
         _ask(gp, directory, person, *question)
     if len(people) > 4:
         _refer(gp, people[3], [directory.services["skin-general"]], draft=True)
         _refer(gp, people[4], [triage], draft=False)
 
 
-def _of(practice: Organisation) -> Select[Patient]:
-    """The practice's adults who came last: not those whose stories are told."""
-    query = select(Patient).where(Patient.practice_id == practice.id)
-    return query.order_by(Patient.date_of_birth, Patient.id.desc())
+def _of(work: Work, practice: Organisation, *, adults: bool) -> Select[Patient]:
+    """The practice's people who came last, not those whose stories are told: grown-ups, or schoolchildren."""
+    born = Patient.date_of_birth
+    of_age = born < _years_ago(work, 20) if adults else born.between(_years_ago(work, 15), _years_ago(work, 5))
+    query = select(Patient).where(Patient.practice_id == practice.id, of_age)
+    return query.order_by(Patient.id.desc())
+
+
+def _years_ago(work: Work, years: int) -> date:
+    return work.today.replace(year=work.today.year - years, day=1)
 
 
 def _triage(work: Work, directory: Directory) -> Service:

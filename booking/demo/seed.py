@@ -7,7 +7,6 @@ is drawn fresh each time and written to the file of sign-ins.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,9 +21,9 @@ from booking.demo.sign_ins import PatientSignIn, SignIns, StaffSignIn, parts
 from booking.demo.stories import STORIES, person_of
 from booking.domain.eligibility import why_service_not
 from booking.domain.geo import distance_km
-from booking.domain.ids import CODE_ALPHABET, show_access_code, show_ubrn
+from booking.domain.ids import show_access_code, show_ubrn
 from booking.domain.words import Priority, Role
-from booking.keys import hash_password
+from booking.keys import hash_password, readable_password
 from booking.models import Account, AccountRole, Organisation, OutboxMessage, Patient, Referral, Service
 from booking.services import booking, patients, referrals
 from booking.services.booking import Choice
@@ -67,7 +66,7 @@ class Builder:
         ids = [service.id for service in directory.services.values()]
         self.services = services_by_id(work.session, ids)
         self.rules = {service.id: rules_of(service) for service in self.services.values()}
-        self.referrers = {code: f"Dr {name}" for code, name in zip(directory.practices, _GPS, strict=True)}
+        self.referrers = {code: f"Dr {name}" for code, name in zip(directory.practices, history.GPS, strict=True)}
 
     def actor(self, practice: str, role: Role = Role.REFERRING_CLINICIAN) -> Actor:
         organisation = self.directory.practices[practice]
@@ -129,9 +128,6 @@ class Builder:
 
     def _as_patient(self, made: Made) -> Work:
         return replace(self.work, actor=Actor("patient", Role.PATIENT, referral_id=made.referral.id))
-
-
-_GPS = ("Ottoline Marsh", "Jasper Adeyemi", "Beatrix Holm", "Conrad Silva", "Leonie Sharpe", "Tobias Grange")
 
 
 def _far(patient: Patient, service: Service) -> float:
@@ -203,11 +199,6 @@ def _sign_in(made: Made, about: str) -> PatientSignIn:
     )  # fmt: skip
 
 
-def _password() -> str:
-    groups = ("".join(secrets.choice(CODE_ALPHABET.lower()) for _ in range(4)) for _ in range(4))
-    return "-".join(groups)
-
-
 def _staff(work: Work, directory: Directory) -> list[StaffSignIn]:
     practices, providers = directory.practices, directory.providers
     plan: tuple[tuple[str, str, str, str, tuple[tuple[Role, Organisation], ...]], ...] = (
@@ -230,7 +221,7 @@ def _staff(work: Work, directory: Directory) -> list[StaffSignIn]:
     )  # fmt: skip
     made: list[StaffSignIn] = []
     for username, name, role, about, roles in plan:
-        password = _password()
+        password = readable_password()
         account = Account(username=username, name=name, password_hash=hash_password(password))
         work.session.add(account)
         work.session.flush()

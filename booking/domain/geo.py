@@ -17,3 +17,8 @@ def distance_km(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
 
 def miles(km: float) -> float:
     return km / KM_PER_MILE
+
+
+def in_miles(km: float) -> str:
+    """A distance as people read and write it: ``7.5``, ``20``."""
+    return f"{miles(km):.1f}".removesuffix(".0")

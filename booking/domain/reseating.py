@@ -1,7 +1,9 @@
 """Room for one more among people who are only pencilled: who moves where, so that each loses little.
 
-The same search as the optimiser's for whole arrays, for one patient at a time: places and people are asked for only
-as the search comes by them. The newcomer takes a place, whoever is displaced takes another, and so on to a free one.
+A greedy allocation refuses somebody although moving another would seat both. Here the newcomer takes a place, whoever
+is displaced takes another, and so on to a free one: a shortest path in the residual graph. Gains count as nothing, as
+nobody is moved for their own good between plans, so that no length is negative. Places and people are asked for only
+as the search comes by them.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from booking.services.work import Actor, Work
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 COOKIE_TOKEN = "token"  # noqa: S105  # the name of a key in the cookie, not a secret
+LOOKS_AGAIN = "X-Live"
 ANYBODY = Actor(name="anybody", role=Role.SYSTEM)
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,64}", re.IGNORECASE)
 """A UUID or a trace id in hexadecimal: any wider and an NHS number, a code or a token could stand in every log."""
@@ -109,7 +110,8 @@ class BookingApp(Flask):
             if policy.public:
                 return _with_request_id(ANYBODY)
             raise NotSignedIn("Sign in first." if not token else "Your session has ended. Please sign in again.")
-        if sign_in.due_for_touch(actor, work.now):
+        # A page that looks again by itself is nobody's use of it: left alone it must not keep the session alive.
+        if LOOKS_AGAIN not in request.headers and sign_in.due_for_touch(actor, work.now):
             g.touch = actor.session_id
         if not policy.public and actor.role not in policy.roles:
             g.work = replace(work, actor=_with_request_id(actor))  # the refusal's page says who is signed in

@@ -76,7 +76,8 @@ def on_booking_error(error: BookingError) -> ResponseReturnValue:
     if is_api():
         return problem(error.status, error.code, error.message, errors=error.errors, headers=headers, **extra)
     if isinstance(error, NotSignedIn):
-        return redirect(url_for("web.sign_in", next=request.full_path.rstrip("?") if request.method == "GET" else None))
+        page = "web.staff_sign_in" if request.path.startswith("/staff") else "web.sign_in"
+        return redirect(url_for(page, next=request.full_path.rstrip("?") if request.method == "GET" else None))
     return _page(error.status, error.message, headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from booking.edge.flask_app import BookingApp
@@ -15,10 +15,13 @@ WRITE_SECONDS = 30
 
 
 class Notebook:
-    """Of one scheduler, from when it begins to lead."""
+    """Of one scheduler, from when it begins to lead. Notes of other jobs than these are forgotten: nobody runs them any
+    more, and they would be late for good."""
 
-    def __init__(self, app: BookingApp) -> None:
+    def __init__(self, app: BookingApp, jobs: Iterable[str]) -> None:
         self._app = app
+        self._jobs = frozenset(jobs)
+        self._tidied = False
         self._lock = threading.Lock()
         self._notes = {SCHEDULER: Note(SCHEDULER, app.clock(), WRITE_SECONDS)}
         self._changed: set[str] = set()
@@ -41,8 +44,13 @@ class Notebook:
 
     def _note(self, name: str, note: Note) -> None:
         with self._lock:
-            runs = self._notes[name].runs if name in self._notes else 0
-            self._notes[name] = replace(note, runs=runs + 1)
+            if (before := self._notes.get(name)) is not None:
+                note = replace(
+                    note, runs=before.runs, finished_at=note.finished_at or before.finished_at,
+                    milliseconds=before.milliseconds if note.milliseconds is None else note.milliseconds,
+                    failed_at=note.failed_at or before.failed_at, error=note.error or before.error,
+                )  # fmt: skip
+            self._notes[name] = replace(note, runs=note.runs + 1)
             self._changed.add(name)
 
     def write(self) -> None:
@@ -51,6 +59,10 @@ class Notebook:
             alive = self._notes[SCHEDULER]
             self._notes[SCHEDULER] = replace(alive, finished_at=self._app.clock(), runs=alive.runs + 1)
             notes = [self._notes[name] for name in sorted({SCHEDULER, *self._changed})]
-            self._changed.clear()
         with self._app.database.unit_of_work() as session:
             job_notes.write(session, notes)
+            if not self._tidied:
+                job_notes.forget_others(session, self._jobs)
+        self._tidied = True
+        with self._lock:  # what could not be written is tried again
+            self._changed -= {note.name for note in notes if self._notes[note.name] is note}

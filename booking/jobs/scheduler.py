@@ -79,8 +79,9 @@ class Scheduler:
         scheduler = BackgroundScheduler(
             timezone=HOME_ZONE, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 3600}
         )
-        notebook = Notebook(self._app)
-        for name, function, trigger in self._jobs(over):
+        jobs = self._jobs(over)
+        notebook = Notebook(self._app, (name for name, _, _ in jobs))
+        for name, function, trigger in jobs:
             every = int(trigger.interval.total_seconds()) if isinstance(trigger, IntervalTrigger) else None
             scheduler.add_job(notebook.watched(name, function, every), trigger, id=name)
         now = self._app.clock()

@@ -43,6 +43,10 @@ PLAN_GRACE_SECONDS = 10.0
 log = structlog.get_logger("booking.jobs")
 
 
+class ProcessFailed(RuntimeError):
+    """A process of its own ended with an error: the job counts as failed."""
+
+
 class InvariantBroken(RuntimeError):
     """The stored data breaks a rule that nothing should be able to break."""
 
@@ -176,12 +180,12 @@ def _command() -> list[str]:
 
 
 def plan(stop: threading.Event, *options: str) -> int | None:
-    """Plan in a process of its own; ended with us. Returns its exit code, None if it was stopped."""
+    """Plan in a process of its own; ended with us. Returns 0, None if it was stopped; else :class:`ProcessFailed`."""
     return _to_its_end(stop, [*_command(), *options], "plan-failed")
 
 
 def preview_policies(app: BookingApp, stop: threading.Event) -> int | None:
-    """Make the previews that wait, if any, in a process of its own: its exit code, None if there was none."""
+    """Make the previews that wait, if any, in a process of its own, as :func:`plan`; None if there was none."""
     with app.database.unit_of_work(write=False) as session:
         if not previews.any_to_do(session, app.clock()):
             return None
@@ -245,6 +249,7 @@ def _to_its_end(stop: threading.Event, command: list[str], event: str) -> int | 
             return None
     if process.returncode:
         log.error(event, code=process.returncode)
+        raise ProcessFailed(f"{event}: exit code {process.returncode}")
     return process.returncode
 
 

@@ -54,7 +54,7 @@ def create_account(
 def find_account(work: Work, username: str) -> Account:
     """The account of this name, locked."""
     query = select(Account).where(Account.username == username.strip().lower()).with_for_update(key_share=True)
-    found = work.session.scalars(query).first()
+    found = work.session.scalars(query.execution_options(populate_existing=True)).first()
     if found is None:
         raise NotFound(f"There is no account {username!r}.")
     return found

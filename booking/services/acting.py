@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from booking.domain.errors import Forbidden, Invalid
+from booking.domain.errors import BeingChanged, Forbidden, Invalid
 from booking.domain.words import Relation, Role
+from booking.keys import Keys
 from booking.models import ActingPerson, AuthSession
 from booking.services import audit, own_sessions
 from booking.services.sign_in import PATIENT, recorded_as
@@ -79,11 +80,22 @@ def end(work: Work) -> None:
 
 
 def _lock(work: Work, session_id: int) -> str:
-    """Lock the session and whom the chain is about; returns the chain."""
-    found = work.session.get_one(AuthSession, session_id, with_for_update=True)
-    if found.referral_id is None:
+    """Lock whom the chain is about, then the session, as ending a session does; returns the chain."""
+    about = work.session.scalar(select(AuthSession.referral_id).where(AuthSession.id == session_id))
+    if about is None:
         raise Forbidden("Only in a patient's session somebody acts for them.")
-    return own_sessions.lock_referral_chain(work, found.referral_id)
+    chain = own_sessions.lock_referral_chain(work, about)
+    found = work.session.get_one(AuthSession, session_id, with_for_update=True, populate_existing=True)
+    if found.referral_id != about:
+        raise BeingChanged("Another referral has just been chosen in this session. Please try again.")
+    return chain
+
+
+def of_session(session: Session, keys: Keys, token: str) -> ActingPerson | None:
+    """Who acted for the patient in the session that the token began, though it may have ended since."""
+    query = select(ActingPerson).join(AuthSession, AuthSession.id == ActingPerson.session_id)
+    query = query.where(AuthSession.token_hash == keys.hash("session", token), ActingPerson.ended_at.is_(None))
+    return session.scalars(query).first()
 
 
 def _now(work: Work, session_id: int) -> ActingPerson | None:

@@ -156,10 +156,6 @@ def _mine(work: Work, query: Select[AdviceRequest]) -> Select[AdviceRequest]:
     raise Forbidden("Your role does not see requests for advice.")
 
 
-def _of(reference: str) -> Select[AdviceRequest]:
-    return select(AdviceRequest).where(AdviceRequest.reference == parse_ubrn(reference, field="reference"))
-
-
 def own_advice(work: Work, reference: str) -> AdviceRequest:
     """The request with patient, practice and service loaded, if the actor may see it; else :class:`NotFound`."""
     query = _mine(

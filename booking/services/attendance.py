@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
 from booking.domain.errors import Conflict
 from booking.domain.referral import Action, ReferralState
 from booking.domain.words import BookingState, Worklist
-from booking.models import Booking, Referral
+from booking.models import Booking, Referral, ReferralEvent
 from booking.services import life
 from booking.services.booking import lock_own_booking
 from booking.services.life import Given
@@ -42,7 +44,17 @@ def advise(work: Work, reference: str, comment: str) -> Booking:
     booked, referral = _absent(work, reference)
     if referral.worklist is not Worklist.CANCELLED_OR_DID_NOT_ATTEND:
         life.perform(work, referral.ubrn, Action.ADVISE_REFERRER, Given(comment=comment))
+    elif _words(work, referral) != comment:
+        raise Conflict("Somebody has returned it to the referrer already, with other words.", code="RETURNED_ALREADY")
     return booked
+
+
+def _words(work: Work, referral: Referral) -> str | None:
+    """What the referrer was told when it was returned last."""
+    query = select(ReferralEvent.comment).where(
+        ReferralEvent.referral_id == referral.id, ReferralEvent.action == Action.ADVISE_REFERRER
+    )
+    return work.session.scalar(query.order_by(ReferralEvent.sequence.desc()).limit(1))
 
 
 def _absent(work: Work, reference: str) -> tuple[Booking, Referral]:

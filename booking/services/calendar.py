@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
 from icalendar import Alarm, Calendar, Event
 
@@ -11,13 +10,17 @@ from booking.models import Booking
 
 
 def appointment(booked: Booking, now: datetime) -> bytes:
-    """One event in the site's own zone, with an alarm the day before. Says nothing of why the patient comes."""
-    slot, zone = booked.slot, ZoneInfo(booked.slot.time_zone)
+    """One event, with an alarm the day before. Says nothing of why the patient comes.
+
+    Its times are instants (UTC): a time in the site's zone can't say which of the two is meant in the hour that comes
+    twice, and is read as the first.
+    """
+    slot = booked.slot
     event = Event()
     event.add("uid", f"{booked.reference}@choose-and-book")
     event.add("dtstamp", now)
-    event.add("dtstart", slot.starts_at.astimezone(zone))
-    event.add("dtend", slot.ends_at.astimezone(zone))
+    event.add("dtstart", slot.starts_at.astimezone(UTC))
+    event.add("dtend", slot.ends_at.astimezone(UTC))
     event.add("summary", f"Appointment at {slot.site.name}")
     where = ", ".join(part for part in (slot.site.name, slot.site.address, slot.site.postcode) if part)
     event.add("location", where)
@@ -33,5 +36,4 @@ def appointment(booked: Booking, now: datetime) -> bytes:
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
     calendar.add_component(event)
-    calendar.add_missing_timezones()
     return bytes(calendar.to_ical())

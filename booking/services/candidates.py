@@ -7,6 +7,7 @@ the number of slots there are. Rows are plain, not entities: only what deciding 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     FromClause,
+    Integer,
     Row,
     Select,
     bindparam,
@@ -51,7 +53,7 @@ from booking.models import (
     Slot,
 )
 from booking.services.bulk import instant
-from booking.services.so_far import SoFar, so_far
+from booking.services.so_far import SoFar, so_far, so_far_of
 from booking.services.work import Work
 
 
@@ -100,40 +102,59 @@ class Wish:
     """What was offered, held and booked; slots given up and the patient's other times are not suitable."""
 
 
-_LISTED = (
+_SHORTLISTED = (
     select(
         ReferralService.service_id, Service.organisation_id, Service.interpreters, Service.min_age, Service.max_age,
         Service.operational_from, Service.operational_to, Service.polling_range_days,
         ServicePriority.window_from_days, ServicePriority.window_to_days,
     )
     .join(Service, Service.id == ReferralService.service_id)
-    .join(
-        ServicePriority,
-        (ServicePriority.service_id == Service.id) & (ServicePriority.priority == bindparam("priority")),
-    )
-    .where(
-        ReferralService.referral_id == bindparam("referral_id"),
-        Service.booking_mode == BookingMode.DIRECTLY_BOOKABLE,
-    )
+    .join(ServicePriority, ServicePriority.service_id == Service.id)
+    .where(Service.booking_mode == BookingMode.DIRECTLY_BOOKABLE)
     .order_by(ReferralService.position)
 )  # fmt: skip
+_LISTED = _SHORTLISTED.where(
+    ReferralService.referral_id == bindparam("referral_id"), ServicePriority.priority == bindparam("priority")
+)
+_ALL_LISTED = (
+    _SHORTLISTED.add_columns(ReferralService.referral_id)
+    .join(Referral, (Referral.id == ReferralService.referral_id) & (Referral.priority == ServicePriority.priority))
+    .where(ReferralService.referral_id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def wish_of(work: Work, referral: Referral, known: SoFar | None = None) -> Wish:
     """Of a referral loaded with its patient; ``known`` where what was so far has just been read."""
-    patient, today = referral.patient, work.today
-    listed = []
-    for row in work.rows(_LISTED, {"referral_id": referral.id, "priority": referral.priority}).all():
-        dates = _bookable_dates(row, patient, today)
-        if dates is not None:
-            listed.append(Listed(row.service_id, row.organisation_id, row.interpreters, *dates, row.window_from_days))
+    rows = work.rows(_LISTED, {"referral_id": referral.id, "priority": referral.priority}).all()
+    return made_wish(referral, _listed(rows, referral.patient, work.today), known or so_far(work, referral))
+
+
+def wishes_of(work: Work, referrals: Sequence[Referral]) -> list[Wish]:
+    """:func:`wish_of` for many, in as many statements as for two."""
+    known, rows = so_far_of(work, referrals), defaultdict(list)
+    for row in work.rows(_ALL_LISTED, {"ids": [one.id for one in referrals]}).all():
+        rows[row.referral_id].append(row)
+    return [made_wish(one, _listed(rows[one.id], one.patient, work.today), known[one.id]) for one in referrals]
+
+
+def _listed(rows: Iterable[Any], patient: Patient, today: date) -> list[Listed]:
+    return [
+        Listed(row.service_id, row.organisation_id, row.interpreters, *dates, row.window_from_days)
+        for row in rows
+        if (dates := _bookable_dates(row, patient, today)) is not None
+    ]
+
+
+def made_wish(referral: Referral, services: Iterable[Listed], known: SoFar) -> Wish:
+    """The wish at these services, of a referral loaded with its patient."""
+    patient = referral.patient
     needs = patient_needs(
         step_free=patient.step_free, interpreter=patient.interpreter_language is not None,
         clinician_sex=patient.clinician_sex, video_possible=patient.video_possible,
     )  # fmt: skip
     return Wish(
         referral.id, referral.patient_id, PRIORITY_BIT[referral.priority], referral.named_practitioner_id, patient,
-        int(needs), tuple(listed), known or so_far(work, referral),
+        int(needs), tuple(services), known,
     )  # fmt: skip
 
 
@@ -156,6 +177,22 @@ def find(
     ``unpencilled``: only slots with a place that nobody else is pencilled for.
     """
     return suiting(wish, _read(work, wish, per_service, days, unpencilled))
+
+
+def find_each(work: Work, wishes: Sequence[Wish], *, per_service: int, unpencilled: bool = False) -> list[list[Found]]:
+    """:func:`find` for several referrals in one statement, in their order."""
+    rows = [
+        (*span, one.referral_id, one.priority_bit, one.practitioner_id)
+        for one in {one.referral_id: one for one in wishes}.values()
+        for span in _spans(work, one, None)
+    ]
+    found = defaultdict(list)
+    if rows:
+        query = _soonest(work.postgresql, False, unpencilled, many=True)
+        values = {"now": work.now, "most": per_service, **_given(work, (*_WANTED, *_EACH), rows)}
+        for *row, referral_id in work.rows(query, values).all():
+            found[referral_id].append(row)
+    return [suiting(one, found[one.referral_id]) for one in wishes]
 
 
 def suiting(wish: Wish, rows: Iterable[Any]) -> list[Found]:
@@ -204,9 +241,9 @@ def _distance(patient: Patient, latitude: float | None, longitude: float | None)
     return distance_km(patient.latitude, patient.longitude, latitude, longitude)
 
 
-def pencilled(me: ColumnElement[int], of: type[Slot] = Slot) -> ColumnElement[int]:
+def pencilled(me: ColumnElement[int], of: type[Slot] = Slot, *beside: FromClause) -> ColumnElement[int]:
     """SQL: how many others, who are still choosing and have nothing kept or booked, are pencilled for the slot (of the
-    enclosing query)."""
+    enclosing query). ``beside``: what of that query ``me`` is a column of."""
     busy = (
         select(Booking.id)
         .where(Booking.referral_id == Pencil.referral_id, Booking.state.in_((BookingState.HELD, BookingState.BOOKED)))
@@ -218,7 +255,7 @@ def pencilled(me: ColumnElement[int], of: type[Slot] = Slot) -> ColumnElement[in
         .select_from(Pencil)
         .join(Referral, Referral.id == Pencil.referral_id)
         .where(Pencil.slot_id == of.id, Pencil.referral_id != me, Referral.state.in_(sorted(CHOOSING)), ~busy)
-        .correlate(of)
+        .correlate(of, *beside)
         .scalar_subquery()
     )
 
@@ -235,22 +272,25 @@ def taken(of: type[Slot] = Slot) -> ColumnElement[int]:
     )  # fmt: skip
 
 
-def _columns() -> tuple[Any, ...]:
+def _columns(me: ColumnElement[int], *beside: FromClause) -> tuple[Any, ...]:
     return (
         Slot.id, Slot.service_id, Slot.starts_at, Slot.ends_at, Slot.local_date, Slot.time_zone, Slot.mode,
         Slot.site_id, Slot.practitioner_id, Slot.capacity, Site.step_free, Site.latitude, Site.longitude,
         Practitioner.sex,
-        taken().label("taken"), pencilled(bindparam("me")).label("pencilled"),
+        taken().label("taken"), pencilled(me, Slot, *beside).label("pencilled"),
     )  # fmt: skip
 
 
 @cache
-def _soonest(postgresql: bool, named: bool, unpencilled: bool) -> Select[*tuple[Any, ...]]:
+def _soonest(postgresql: bool, named: bool, unpencilled: bool, *, many: bool = False) -> Select[*tuple[Any, ...]]:
     """The soonest free slots of each service listed, one short index range each. Built once.
 
     One plan whatever the number of services: a ``UNION`` of as many parts takes as long to plan as to run.
+    ``many``: each service listed says for which referral, whose key is the last column.
     """
-    wanted, (service, after, before, first, last) = _wanted(postgresql)
+    wanted, (service, after, before, first, last, *each) = _wanted(postgresql, many)
+    me, bit, practitioner = each or (bindparam("me"), bindparam("bit"), bindparam("practitioner"))
+    beside = (wanted,) if many else ()
     near = aliased(Slot, name="near")
     part = select(near.id).where(
         near.service_id == service,
@@ -259,13 +299,15 @@ def _soonest(postgresql: bool, named: bool, unpencilled: bool) -> Select[*tuple[
         near.starts_at < before,
         near.local_date >= first,
         near.local_date <= last,
-        near.priorities.bitwise_and(bindparam("bit")) != 0,
-        (taken(near) + pencilled(bindparam("me"), near) if unpencilled else taken(near)) < near.capacity,
+        near.priorities.bitwise_and(bit) != 0,
+        (taken(near) + pencilled(me, near, *beside) if unpencilled else taken(near)) < near.capacity,
     )
-    if named:
-        part = part.where(near.practitioner_id == bindparam("practitioner"))
+    if many:
+        part = part.where(or_(practitioner.is_(None), near.practitioner_id == practitioner))
+    elif named:
+        part = part.where(near.practitioner_id == practitioner)
     part = part.order_by(near.starts_at, near.id).limit(bindparam("most"))
-    query = select(*_columns())
+    query = select(*_columns(me, *beside), *([me.label("referral")] if many else []))
     if postgresql:
         soonest = part.lateral("soonest")
         query = query.select_from(wanted).join(soonest, true()).join(Slot, Slot.id == soonest.c.id)
@@ -275,19 +317,23 @@ def _soonest(postgresql: bool, named: bool, unpencilled: bool) -> Select[*tuple[
     return query.outerjoin(Practitioner, Practitioner.id == Slot.practitioner_id).order_by(Slot.starts_at, Slot.id)
 
 
-def _wanted(postgresql: bool) -> tuple[FromClause, tuple[Any, ...]]:
-    """The services listed as rows: key, instants between which and days on which to look."""
+def _wanted(postgresql: bool, many: bool) -> tuple[FromClause, tuple[Any, ...]]:
+    """The services listed as rows: key, instants between which and days on which to look; and for whom."""
+    kinds: Mapping[str, Any] = _WANTED | _EACH if many else _WANTED
     if postgresql:
-        kinds: tuple[Any, ...] = (BigInteger(), DateTime(timezone=True), DateTime(timezone=True), Date(), Date())
-        given: list[Any] = [bindparam(name, type_=ARRAY(kind)) for name, kind in zip(_WANTED, kinds, strict=True)]
-        names: list[Any] = [column(name, kind) for name, kind in zip(_WANTED, kinds, strict=True)]
+        given: list[Any] = [bindparam(name, type_=ARRAY(kind)) for name, kind in kinds.items()]
+        names: list[Any] = [column(name, kind) for name, kind in kinds.items()]
         rows = func.unnest(*given).table_valued(*names, name="wanted").render_derived()
         return rows, tuple(rows.c)
     each = func.json_each(bindparam("wanted")).table_valued("value", name="wanted")
-    return each, tuple(func.json_extract(each.c.value, f"$[{n}]") for n in range(len(_WANTED)))
+    return each, tuple(func.json_extract(each.c.value, f"$[{n}]") for n in range(len(kinds)))
 
 
-_WANTED = ("service", "after", "before", "first", "last")
+_WANTED = {
+    "service": BigInteger(), "after": DateTime(timezone=True), "before": DateTime(timezone=True), "first": Date(),
+    "last": Date(),
+}  # fmt: skip
+_EACH = {"for_referral": BigInteger(), "for_bit": Integer(), "for_practitioner": BigInteger()}
 
 
 def _read(
@@ -296,6 +342,17 @@ def _read(
     values: dict[str, Any] = {"now": work.now, "bit": wish.priority_bit, "most": most, "me": wish.referral_id}
     if wish.practitioner_id is not None:
         values["practitioner"] = wish.practitioner_id
+    rows = _spans(work, wish, days)
+    if not rows:
+        return []
+    values |= _given(work, tuple(_WANTED), rows)
+    return work.rows(_soonest(work.postgresql, wish.practitioner_id is not None, unpencilled), values).all()
+
+
+def _spans(
+    work: Work, wish: Wish, days: tuple[date, date] | None
+) -> list[tuple[int, datetime, datetime, date, date]]:  # fmt: skip
+    """Each service of the wish with the instants between which and the days on which to look."""
     rows = []
     for one in wish.services:
         first, last = (max(one.first, days[0]), min(one.last, days[1])) if days else (one.first, one.last)
@@ -303,15 +360,18 @@ def _read(
             # A day each side in UTC, then the exact day at the site: the index works on instants, people on dates.
             early, late = _midnight(first - timedelta(days=1), work), _midnight(last + timedelta(days=2), work)
             rows.append((one.service_id, max(work.now, early), late, first, last))
-    if not rows:
-        return []
+    return rows
+
+
+def _given(work: Work, names: Iterable[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """Rows wanted as the statement takes them."""
     if work.postgresql:
-        values |= {name: list(each) for name, each in zip(_WANTED, zip(*rows, strict=True), strict=True)}
-    else:
-        values["wanted"] = json.dumps(
-            [(key, instant(after), instant(before), str(first), str(last)) for key, after, before, first, last in rows]
-        )
-    return work.rows(_soonest(work.postgresql, wish.practitioner_id is not None, unpencilled), values).all()
+        return {name: list(each) for name, each in zip(names, zip(*rows, strict=True), strict=True)}
+    plain = [
+        (key, instant(after), instant(before), str(first), str(last), *more)
+        for key, after, before, first, last, *more in rows
+    ]
+    return {"wanted": json.dumps(plain)}
 
 
 def _midnight(day: date, work: Work) -> datetime:
@@ -319,7 +379,7 @@ def _midnight(day: date, work: Work) -> datetime:
 
 
 _OF_SLOTS = (
-    select(*_columns())
+    select(*_columns(bindparam("me")))
     .join(Site, Site.id == Slot.site_id)
     .outerjoin(Practitioner, Practitioner.id == Slot.practitioner_id)
     .where(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,14 +42,19 @@ class Own:
     practitioners: list[Named]
 
 
+def own_services(work: Work) -> list[Named]:
+    """The services of the caller's organisation, each with its site."""
+    query = select(Service.id, Service.name, Site.name.label("site")).join(Site, Site.id == Service.site_id)
+    query = query.where(Service.organisation_id == work.actor.organisation_id).order_by(Service.name, Service.id)
+    return [Named(row.id, row.name, row.site) for row in work.session.execute(query)]
+
+
 def own(work: Work) -> Own:
     mine = work.actor.organisation_id
-    services = select(Service.id, Service.name, Site.name.label("site")).join(Site, Site.id == Service.site_id)
     clinicians = select(Practitioner.id, Practitioner.name, Practitioner.identifier)
     sites = select(Site.id, Site.name).where(Site.organisation_id == mine).order_by(Site.name, Site.id)
     return Own(
-        [Named(row.id, row.name, row.site) for row in work.session.execute(
-            services.where(Service.organisation_id == mine).order_by(Service.name, Service.id))],
+        own_services(work),
         [Named(row.id, row.name) for row in work.session.execute(sites)],
         [Named(row.id, row.name, row.identifier) for row in work.session.execute(
             clinicians.where(Practitioner.organisation_id == mine).order_by(Practitioner.name, Practitioner.id))],
@@ -63,17 +68,21 @@ class Scope:
     service_ids: tuple[int, ...]
     practitioner_id: int | None = None
     site_id: int | None = None
+    nobody: bool = False
+    """Only times that name no clinician."""
 
 
 def scope(
-    known: Own, service_id: int | None = None, practitioner_id: int | None = None, site_id: int | None = None
-) -> Scope:
+    known: Own, service_id: int | None = None, practitioner_id: int | None = None, site_id: int | None = None,
+    *, nobody: bool = False,
+) -> Scope:  # fmt: skip
     """What was asked for, as far as it is the caller's; anything else narrows nothing."""
     ids = [one.id for one in known.services]
     return Scope(
         (service_id,) if service_id is not None and service_id in ids else tuple(ids),
         practitioner_id if any(one.id == practitioner_id for one in known.practitioners) else None,
         site_id if any(one.id == site_id for one in known.sites) else None,
+        nobody,
     )
 
 
@@ -98,6 +107,8 @@ def _of_status(wanted: Scope, status: SlotStatus, first: date, last: date | None
     )
     if wanted.practitioner_id is not None:
         query = query.where(Slot.practitioner_id == wanted.practitioner_id)
+    if wanted.nobody:
+        query = query.where(Slot.practitioner_id.is_(None))
     if wanted.site_id is not None:
         query = query.where(Slot.site_id == wanted.site_id)
     return query
@@ -160,7 +171,7 @@ def next_day(work: Work, wanted: Scope, after: date) -> date | None:
         return None
     days = []
     for service_id in wanted.service_ids:
-        one = _of_status(Scope((service_id,), wanted.practitioner_id, wanted.site_id), SHOWN[0], after, None)
+        one = _of_status(replace(wanted, service_ids=(service_id,)), SHOWN[0], after, None)
         days.append(select(one.order_by(Slot.starts_at).limit(1).subquery().c.local_date))
     return min((day for day in work.session.scalars(union_all(*days)) if day is not None), default=None)
 
@@ -240,7 +251,8 @@ class DaySlot:
 
     @property
     def minutes(self) -> int:
-        return int((self.local_end - self.local) / timedelta(minutes=1))
+        # As instants: between two times of one zone Python counts what the clock on the wall shows.
+        return int((self.local_end.astimezone(UTC) - self.local.astimezone(UTC)) / timedelta(minutes=1))
 
 
 def of_day(

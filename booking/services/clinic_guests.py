@@ -44,7 +44,10 @@ class Guest:
     priority: Priority
     specialty: str
     reason: str
-    needs: tuple[str, ...]
+    step_free: bool
+    interpreter_language: str | None
+    clinician_sex: Sex | None
+    video_possible: bool
     may: frozenset[Action]
     """What may be done to the referral now, as far as state, role and whose it is decide."""
     with_referrer: bool
@@ -114,7 +117,7 @@ _SHOWN = (
     Booking.place, Booking.state, Referral.ubrn, Referral.priority, Referral.specialty_code, Referral.reason,
     Referral.state.label("referral_state"), Referral.worklist, Service.organisation_id.label("holder"),
     Patient.given_name, Patient.family_name, Patient.date_of_birth, Patient.sex, Patient.nhs_number,
-    Patient.interpreter_language, Patient.step_free, Patient.clinician_sex,
+    Patient.interpreter_language, Patient.step_free, Patient.clinician_sex, Patient.video_possible,
 )  # fmt: skip
 """Columns, not rows of the model: a printed list has hundreds of people."""
 
@@ -124,7 +127,8 @@ def _guest(work: Work, row: Row[*tuple[Any, ...]], *, began: bool) -> Guest:
     return Guest(
         row.booking_id, row.patient_id, row.referral_id, row.reference or "", row.slot_id, row.place, row.state,
         row.ubrn, f"{row.given_name} {row.family_name}", row.date_of_birth, age_on(row.date_of_birth, work.today),
-        row.sex, row.nhs_number, row.priority, row.specialty_code, row.reason, _needs(row),
+        row.sex, row.nhs_number, row.priority, row.specialty_code, row.reason,
+        row.step_free, row.interpreter_language, row.clinician_sex, row.video_possible,
         _may(work, row, mine=mine, began=began),
         with_referrer=row.state is BookingState.DID_NOT_ATTEND
         and (not mine or row.worklist is Worklist.CANCELLED_OR_DID_NOT_ATTEND),
@@ -144,10 +148,3 @@ def _may(work: Work, row: Row[*tuple[Any, ...]], *, mine: bool, began: bool) -> 
     if row.state is not BookingState.BOOKED and row.referral_state != ReferralState(row.state):
         return frozenset()  # the referral has gone on since
     return frozenset(wanted & set(legal_actions(row.referral_state)))
-
-
-def _needs(patient: Row[*tuple[Any, ...]]) -> tuple[str, ...]:
-    said = [f"interpreter: {patient.interpreter_language}"] if patient.interpreter_language else []
-    said += ["step-free"] if patient.step_free else []
-    said += [f"{patient.clinician_sex.value} clinician"] if patient.clinician_sex is not None else []
-    return tuple(said)

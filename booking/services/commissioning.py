@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased, joinedload
 from booking.domain.errors import Conflict, FieldError, Invalid, NotFound, StaleVersion
 from booking.domain.ids import parse_ods_code
 from booking.domain.referral import TERMINAL
+from booking.domain.small_numbers import told
 from booking.domain.words import OrganisationKind
 from booking.models import CommissioningRule, Organisation, Referral, ReferralService, Service
 from booking.services import audit
@@ -30,12 +31,13 @@ class NewRule:
 
 @dataclass(frozen=True, slots=True)
 class Ruled:
-    """A rule with what it is about, and how many open referrals of its practices list the service."""
+    """A rule with what it is about."""
 
     rule: CommissioningRule
     service: Service
     organisation: Organisation
-    open_referrals: int
+    open_referrals: int | None
+    """Of its practices, that list the service: as counts are told in reports, None where they are too few."""
 
 
 def list_rules(work: Work, *, ended: bool = False, service_id: int | None = None) -> list[Ruled]:
@@ -75,7 +77,8 @@ def page_of_rules(work: Work, *, ended: bool = False, term: str = "", page: int 
     ordered = query.order_by(Service.name, CommissioningRule.starts_on, CommissioningRule.id)
     rows = work.session.execute(ordered.limit(PAGE).offset((page - 1) * PAGE)).all()
     counts = _open_referrals(work, [rule.id for rule, _, _ in rows])
-    return RulePage([Ruled(*row, counts.get(row[0].id, 0)) for row in rows], total, page)
+    least = work.config.small_numbers
+    return RulePage([Ruled(*row, told(counts.get(row[0].id, 0), least)) for row in rows], total, page)
 
 
 def _open_referrals(work: Work, rules: list[int]) -> dict[int, int]:
@@ -286,4 +289,4 @@ def _ruled(work: Work, rule: CommissioningRule, service: Service, organisation: 
             Referral.practice_id.in_(practices),
         )
     )
-    return Ruled(rule, service, organisation, work.session.scalar(count) or 0)
+    return Ruled(rule, service, organisation, told(work.session.scalar(count) or 0, work.config.small_numbers))

@@ -79,6 +79,13 @@ def _tell(work: Work, overdue: Sequence[Overdue]) -> None:
     work.session.flush()
 
 
+def was_reminded(work: Work, referral: Referral) -> bool:
+    """Whether whoever must act on the referral was told that it is overdue; without an address nobody can be."""
+    if referral.escalated_at is None or referral.worklist_organisation_id is None:
+        return False
+    return bool(work.session.get_one(Organisation, referral.worklist_organisation_id).worklist_email)
+
+
 @dataclass(frozen=True, slots=True)
 class Stray:
     reference: str

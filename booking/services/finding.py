@@ -1,13 +1,14 @@
 """Free times as a patient looks for them: narrowed by what suits, counted by week and clinic, and what is in the way.
 
-A bounded number of the soonest free times is read as plain rows, and everything is told from these.
+The soonest free times are read as plain rows, page after page until enough of them suit, and everything is told from
+these; where that ends before the free times do, what was found says so.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -22,6 +23,15 @@ from booking.services.work import Work
 
 MOST = 1000
 """Free times read at once: those of some weeks, for most shortlists all there are."""
+PAGES = 3
+"""Read after one another at most, where few of the soonest suit."""
+ENOUGH = 100
+"""Times that suit, with which reading on ends: some pages of them."""
+ALL = MOST * PAGES
+"""For ``enough``: read on, as far as is ever read."""
+
+
+Home = tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +53,15 @@ class Wanted:
     """The days to look at: nothing before, and nothing after ``last``."""
     last: date | None = None
 
-    @property
-    def narrowed(self) -> bool:
-        return any(
-            (self.service_id, self.weekdays, self.parts, self.step_free, self.within_miles, self.clinician, self.mode)
-        )
-
-
-@dataclass(slots=True)
-class Place:
-    """A clinic that has free times, whatever suits."""
-
-    service_id: int
-    times: int
-    first: date
-
 
 @dataclass(slots=True)
 class Found:
     times: list[FreeTime] = field(default_factory=list)
     """Those that suit, the soonest first."""
+    read: int = 0
+    """Free times looked at."""
     all: int = 0
-    """Free times there are, suiting or not; without those that clash."""
+    """Of these, all that do not clash, suiting or not."""
     clashing: int = 0
     """Free times at which the patient has another appointment: nobody can be in two places."""
     never: int = 0
@@ -75,31 +72,45 @@ class Found:
     """Times that suit by the Monday of their week."""
     parts: Counter[tuple[date, int]] = field(default_factory=Counter)
     """Times that suit by day and part of the day."""
-    places: dict[int, Place] = field(default_factory=dict)
-    cut: bool = False
-    """There are more than were read: counts are of the soonest."""
+    places: Counter[int] = field(default_factory=Counter)
+    """Free times by clinic, whatever suits."""
+    read_to: date | None = None
+    """There may be more that suit, from this day on; None where all were found."""
+    partly: bool = False
+    """Not every free time was looked at: what counts others than those that suit is of the soonest."""
 
 
-def find(work: Work, referral: Referral, wanted: Wanted) -> Found:
-    """The free times of a referral's shortlist, narrowed."""
-    rows = free_times(
-        work, referral, SlotSearch(first_date=wanted.first, last_date=wanted.last, limit=MOST)
-    )  # fmt: skip
-    found = Found(cut=len(rows) == MOST)
-    busy = so_far(work, referral).elsewhere()
-    home = _home(referral)
-    for row in rows:
-        if any(row.starts_at < end and start < row.ends_at for start, end in busy):
-            found.clashing += 1
-            continue
-        _count(found, row, wanted, home)
+def find(work: Work, referral: Referral, wanted: Wanted, *, but: int | None = None, enough: int = ENOUGH) -> Found:
+    """The free times of a referral's shortlist, narrowed.
+
+    ``but`` is a slot to leave out: the present appointment's own, where another of its places is free. ``enough`` is
+    how many that suit end the reading.
+    """
+    found = Found()
+    search = SlotSearch(first_date=wanted.first, last_date=wanted.last, limit=MOST)
+    busy, home = so_far(work, referral).booked_elsewhere(), _home(referral)
+    for _ in range(PAGES):
+        rows = free_times(work, referral, search)
+        found.read += len(rows)
+        for row in rows:
+            if row.id != but:
+                _count(found, row, wanted, home, busy)
+        found.read_to = rows[-1].local_date if len(rows) == MOST else None
+        found.partly = found.partly or found.read_to is not None
+        if found.read_to is None or len(found.times) >= enough:
+            break
+        # Only the clinic asked for from here on: another with more times would fill what is read.
+        only = (wanted.service_id,) if wanted.service_id is not None else ()
+        search = replace(search, service_ids=only, after=(rows[-1].starts_at, rows[-1].id))
     return found
 
 
-def _count(found: Found, row: FreeTime, wanted: Wanted, home: tuple[float, float] | None) -> None:
+def _count(found: Found, row: FreeTime, wanted: Wanted, home: Home, busy: Sequence[tuple[datetime, datetime]]) -> None:
+    if any(row.starts_at < end and start < row.ends_at for start, end in busy):
+        found.clashing += 1
+        return
     found.all += 1
-    place = found.places.setdefault(row.service_id, Place(row.service_id, 0, row.local_date))
-    place.times += 1
+    found.places[row.service_id] += 1
     part = week_part(row.starts_at.astimezone(_zone(row.time_zone)))
     against = [name for name, suits in _TESTS.items() if not suits(row, wanted, part, home)]
     if against == ["never"]:
@@ -116,7 +127,6 @@ def monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-Home = tuple[float, float] | None
 _TESTS: Mapping[str, Callable[[FreeTime, Wanted, int, Home], bool]] = {
     "service": lambda row, wanted, _, __: wanted.service_id in (None, row.service_id),
     "day": lambda _, wanted, part, __: not wanted.weekdays or part // 3 in wanted.weekdays,

@@ -18,6 +18,7 @@ from booking.models import (
     Base,
     ClockEvent,
     IdempotencyRecord,
+    JobRun,
     Pencil,
     ReferralEvent,
     ReferralService,
@@ -37,8 +38,8 @@ APPEND_ONLY: frozenset[str] = frozenset(
 DELETABLE: frozenset[str] = frozenset(
     table.__tablename__
     for table in (
-        IdempotencyRecord, Pencil, ReferralService, ReportCopy, ServiceClinicType, ServicePractitioner, ServicePriority,
-        SessionTemplate, SignInAttempt, SlotUpload,
+        IdempotencyRecord, JobRun, Pencil, ReferralService, ReportCopy, ServiceClinicType, ServicePractitioner,
+        ServicePriority, SessionTemplate, SignInAttempt, SlotUpload,
     )
 )  # fmt: skip
 """What is kept for a while only, and lists that are rewritten. Everything else stays for good."""

@@ -8,12 +8,23 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import defer
 
 from booking import migrate
 from booking.domain.words import AttachmentState, PlanRunState
-from booking.models import Attachment, AuditSeal, JobRun, OutboxMessage, PlanRequest, PlanRun, PolicyPreview, Referral
+from booking.models import (
+    Attachment,
+    AuditSeal,
+    JobRun,
+    OutboxMessage,
+    PlanRequest,
+    PlanRun,
+    PolicyPreview,
+    Referral,
+    ReportCopy,
+)
 from booking.services import job_notes
-from booking.services.planning.prices import of_the_region
+from booking.services.planning.prices import newest_applied, of_the_region
 from booking.services.work import Work
 
 SILENT_AFTER = timedelta(minutes=3)
@@ -21,7 +32,6 @@ SILENT_AFTER = timedelta(minutes=3)
 DAILY = timedelta(hours=26)
 BACKUP_EVERY = timedelta(days=2)
 MESSAGE_LATE = timedelta(minutes=30)
-DAILY_JOBS = ("check-invariants", "plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +74,15 @@ def look(work: Work) -> Health:
     runs = {run.name: run for run in job_notes.read(session)}
     scheduler, backup = runs.pop(job_notes.SCHEDULER, None), runs.pop(job_notes.BACKUP, None)
     seen = scheduler.finished_at if scheduler is not None else None
+    light = defer(PlanRun.summary)  # long, and looked at twice a minute
     plans = select(PlanRun).where(of_the_region()).order_by(PlanRun.id.desc()).limit(1)
-    newest = session.scalars(plans).first()
+    newest = session.scalars(plans.options(light)).first()
     found = Health(
         alive=seen is not None and work.now - seen <= SILENT_AFTER,
         scheduler=scheduler,
         jobs=[(run, troubled(run, work.now)) for run in runs.values()],
         queues=_queues(work),
-        plan=session.scalars(plans.where(PlanRun.state == PlanRunState.APPLIED)).first(),
+        plan=session.scalars(newest_applied(PlanRun).options(light)).first(),
         failed_plan=newest if newest is not None and newest.state is PlanRunState.FAILED else None,
         seal=session.scalars(select(AuditSeal).order_by(AuditSeal.id.desc()).limit(1)).first(),
         backup=backup,
@@ -108,11 +119,15 @@ def _queues(work: Work) -> list[Queue]:
     previews = session.execute(
         select(func.count(), func.min(PolicyPreview.requested_at)).where(PolicyPreview.finished_at.is_(None))
     ).one()
+    reports = session.execute(
+        select(func.count(), func.min(ReportCopy.requested_at)).where(ReportCopy.settled_at.is_(None))
+    ).one()
     return [
         Queue("messages", waiting, made, late),
         Queue("attachments", *files, _older(files[1], now)),
         Queue("plans", *asked, _older(asked[1], now)),
         Queue("previews", *previews, _older(previews[1], now)),
+        Queue("reports", *reports, _older(reports[1], now)),
     ]
 
 

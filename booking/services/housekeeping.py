@@ -8,7 +8,8 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.domain.words import BookingState, HoldKind, OfferState
-from booking.models import Booking, IdempotencyRecord, Offer, SignInAttempt
+from booking.models import Booking, IdempotencyRecord, Offer, SignInAttempt, SlotUpload
+from booking.services import slot_uploads
 
 BATCH = 1000
 KEEP_ANSWERS = timedelta(hours=24)
@@ -64,11 +65,14 @@ def expire_offers(session: Session, now: datetime) -> int:
 
 
 def purge(session: Session, now: datetime) -> int:
-    """Forget answers kept for repeated requests after a day, and old failed sign-ins; returns how many rows."""
+    """Forget what is kept for a day: answers to repeated requests, failed sign-ins, slot files; returns how many."""
     answers = session.execute(
         delete(IdempotencyRecord).where(IdempotencyRecord.created_at < now - KEEP_ANSWERS).execution_options(**_QUIETLY)
     )
     attempts = session.execute(
         delete(SignInAttempt).where(SignInAttempt.window_start < now - KEEP_ATTEMPTS).execution_options(**_QUIETLY)
     )
-    return sum(int(getattr(result, "rowcount", 0)) for result in (answers, attempts))
+    uploads = session.execute(
+        delete(SlotUpload).where(SlotUpload.uploaded_at <= now - slot_uploads.KEPT).execution_options(**_QUIETLY)
+    )
+    return sum(int(getattr(result, "rowcount", 0)) for result in (answers, attempts, uploads))

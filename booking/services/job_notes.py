@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from booking.models import JobRun
@@ -41,6 +41,11 @@ def write(session: Session, notes: Iterable[Note]) -> None:
             if value is not None or name not in ("failed_at", "error", "finished_at", "milliseconds"):
                 setattr(row, name, value)
     session.flush()
+
+
+def forget_others(session: Session, jobs: Iterable[str]) -> None:
+    """Delete the notes of jobs that are none of these."""
+    session.execute(delete(JobRun).where(JobRun.name.not_in({*jobs, SCHEDULER, BACKUP})))
 
 
 def read(session: Session) -> list[JobRun]:

@@ -28,11 +28,8 @@ def joinable(work: Work, referral: Referral) -> list[Joinable]:
         return []
     free = first_days(work, referral)
     full = [service for service, _ in usable_services(referral) if service.id not in free]
-    return [
-        Joinable(service, _call_by(work, referral, service))
-        for service in full
-        if not places.keeps_place_at(work, referral, service.id)
-    ]
+    kept = places.keeps_places_at(work, referral) if full else set()
+    return [Joinable(service, _call_by(work, referral, service)) for service in full if service.id not in kept]
 
 
 def _call_by(work: Work, referral: Referral, service: Service) -> date:

@@ -62,6 +62,7 @@ class Outcome:
     appointment: datetime | None
     """The last one that was booked and not cancelled, on the clock of its site."""
     service: str | None
+    """Where that appointment is."""
     weeks_waited: int
 
 
@@ -143,7 +144,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
         .join(Specialty, Specialty.code == Referral.specialty_code)
         .outerjoin(Booking, and_(Booking.id == latest, Booking.referral_id == Referral.id))
         .outerjoin(Slot, Slot.id == Booking.slot_id)
-        .outerjoin(Service, Service.id == Referral.service_id)
+        .outerjoin(Service, Service.id == Slot.service_id)
     )
     return query
 

@@ -14,6 +14,7 @@ from booking.domain.words import Sex
 from booking.models import Patient, Postcode
 from booking.services import access_log, audit
 from booking.services.directory import tidy_postcode
+from booking.services.refusals import translated
 from booking.services.work import Work
 
 OLDEST_YEARS = 130
@@ -76,7 +77,8 @@ def create_patient(work: Work, new: NewPatient) -> Patient:
         created_at=work.now,
     )
     work.session.add(patient)
-    work.session.flush()
+    with translated():
+        work.session.flush()
     audit.record(work, f"patient:{patient.id}", "patient.create", after={"practice": work.actor.organisation_code})
     return patient
 
@@ -94,10 +96,11 @@ def own_patient(work: Work, patient_id: int, *, lock: bool = False, stays: bool 
     """A patient of the caller's practice, or :class:`NotFound`.
 
     ``lock`` is for changing the patient; ``stays`` makes a move to another practice wait for this transaction.
+    With either the row is read again: it may have changed since it was read first.
     """
     query = select(Patient).where(Patient.id == patient_id, Patient.practice_id == work.actor.organisation_id)
     if lock or stays:
-        query = query.with_for_update(key_share=not lock, read=not lock)
+        query = query.with_for_update(key_share=not lock, read=not lock).execution_options(populate_existing=True)
     found = work.session.scalars(query).first()
     if found is None:
         raise NotFound("There is no such patient at your practice.")

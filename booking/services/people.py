@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 
 from booking.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from booking.domain.words import OrganisationKind, Role
@@ -80,13 +80,16 @@ def _member(work: Work, organisation: Organisation, account_id: int, *, lock: bo
     rows = work.session.scalars(here).all()
     if not rows:
         raise NotFound("There is no such person at your organisation.")
-    account = work.session.get_one(Account, account_id, with_for_update={"key_share": True} if lock else None)
+    account = work.session.get_one(
+        Account, account_id, with_for_update={"key_share": True} if lock else None, populate_existing=lock
+    )
     return Member(account, sorted(row.role for row in rows if row.withdrawn_at is None))
 
 
 def add_person(work: Work, username: str, name: str, password: str | None, roles: Sequence[Role]) -> Member:
     """A new account with roles at the caller's organisation. Without a password they come in by OpenID Connect."""
     organisation = _organisation(work, lock=True)
+    _name_must_be_free(work, organisation, name)
     account = accounts.create_account(work, username, name, password)
     for role in roles:
         accounts.grant_role(work, account, role, organisation.ods_code)
@@ -96,11 +99,27 @@ def add_person(work: Work, username: str, name: str, password: str | None, roles
 def add_person_with_first_password(work: Work, username: str, name: str, roles: Sequence[Role]) -> tuple[Member, str]:
     """The same with a password made here: shown once, handed on, and good only to choose another."""
     organisation = _organisation(work, lock=True)
+    _name_must_be_free(work, organisation, name)
     password = readable_password()
     account = accounts.create_account(work, username, name, password, temporary=True)
     for role in roles:
         accounts.grant_role(work, account, role, organisation.ods_code)
     return _member(work, organisation, account.id), password
+
+
+def _name_must_be_free(work: Work, organisation: Organisation, name: str) -> None:
+    """The audit trail knows people by their names: two of one name could not be told apart in it, once gone neither."""
+    taken = (
+        select(Account.id)
+        .join(AccountRole, AccountRole.account_id == Account.id)
+        .where(AccountRole.organisation_id == organisation.id, func.lower(Account.name) == name.strip().lower())
+    )
+    if work.session.scalar(taken.limit(1)) is not None:
+        words = (
+            "Your organisation has or had somebody of this name, and the audit trail tells people apart by it. "
+            "Add something: a second name, or what they do."
+        )
+        raise Invalid.field("name", "NAME_TAKEN", words)
 
 
 def new_first_password(work: Work, account_id: int) -> tuple[Member, str]:
@@ -140,6 +159,8 @@ def set_active(work: Work, account_id: int, active: bool) -> Member:
     _only_here(work, organisation, account_id)
     if not active and MANAGER_OF[organisation.kind] in member.roles:
         _somebody_must_manage(work, organisation, account_id)
+    if not active and account_id == work.actor.account_id:
+        raise Conflict("You can’t shut yourself out. Ask another manager to.", code="OWN_ACCOUNT")
     accounts.set_active(work, member.account, active)
     return _member(work, organisation, account_id)
 

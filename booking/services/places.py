@@ -22,10 +22,15 @@ def occupying(now: datetime) -> ColumnElement[bool]:
     return and_(Booking.released_at.is_(None), or_(Booking.state != BookingState.HELD, Booking.held_until > now))
 
 
+def free_places(now: datetime) -> ColumnElement[int]:
+    """SQL: how many places of the slot (of the enclosing query) are free."""
+    taken = select(func.count()).where(Booking.slot_id == Slot.id, occupying(now)).correlate(Slot).scalar_subquery()
+    return Slot.capacity - taken
+
+
 def has_free_place(now: datetime) -> ColumnElement[bool]:
     """SQL: the slot (of the enclosing query) has a free place."""
-    taken = select(func.count()).where(Booking.slot_id == Slot.id, occupying(now)).correlate(Slot).scalar_subquery()
-    return taken < Slot.capacity
+    return free_places(now) > 0
 
 
 # Statements of the booking transaction are built once: building them costs as much as running them.
@@ -202,17 +207,17 @@ def release_everything(work: Work, referral: Referral, *, reason_code: str) -> i
     return released
 
 
-def keeps_place_at(work: Work, referral: Referral, service_id: int) -> bool:
-    """Whether a place of the service is being kept for this very referral."""
+def keeps_places_at(work: Work, referral: Referral) -> set[int]:
+    """Services that keep a place for this very referral."""
     query = (
-        select(Booking.id)
-        .join(Slot, Slot.id == Booking.slot_id)
+        select(Slot.service_id)
+        .join(Booking, Booking.slot_id == Slot.id)
         .where(
             Booking.referral_id == referral.id, Booking.state == BookingState.HELD, Booking.held_until > work.now,
-            Slot.service_id == service_id, Slot.status == SlotStatus.PUBLISHED,
+            Slot.status == SlotStatus.PUBLISHED,
         )
     )  # fmt: skip
-    return work.session.scalar(query.limit(1)) is not None
+    return set(work.session.scalars(query.distinct()))
 
 
 def booked_ahead(work: Work, referral: Referral) -> list[int]:

@@ -75,9 +75,22 @@ def page_of_versions(session: Session, before: int | None = None) -> tuple[list[
 
 
 def still_to_come(session: Session, on: date, in_force: int) -> list[PolicyVersion]:
-    """Versions that take effect after that day, the first of them first; a few at most."""
-    query = select(PolicyVersion).where(PolicyVersion.effective_from > on, PolicyVersion.version != in_force)
+    """Versions that take effect after that day, the first of them first; a few at most.
+
+    Of those from the same day on only the newest: the others never come into force.
+    """
+    last = (
+        select(func.max(PolicyVersion.version))
+        .where(PolicyVersion.effective_from > on)
+        .group_by(PolicyVersion.effective_from)
+    )
+    query = select(PolicyVersion).where(PolicyVersion.version.in_(last), PolicyVersion.version != in_force)
     return list(session.scalars(query.order_by(PolicyVersion.effective_from, PolicyVersion.version).limit(PAGE)))
+
+
+def is_published(session: Session, number: int) -> bool:
+    """Whether there is such a version; the defaults (0) never were."""
+    return session.scalar(select(PolicyVersion.version).where(PolicyVersion.version == number)) is not None
 
 
 def one_version(session: Session, number: int) -> PolicyVersion:

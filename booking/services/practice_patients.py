@@ -17,9 +17,9 @@ MOST = 25
 FIELDS = ("given_name", "family_name", "postcode")
 
 
-def find(work: Work, text: str, limit: int = MOST) -> list[Patient]:
+def find(work: Work, text: str) -> tuple[list[Patient], bool]:
     """Patients of the practice whose name has every word of ``text``, or whose NHS number or referral's reference it
-    is. That each was shown is recorded."""
+    is: :data:`MOST` at most, and whether there are more. That each was shown is recorded."""
     digits = "".join(c for c in text if c.isdigit())
     query = select(Patient).where(Patient.practice_id == work.actor.organisation_id)
     if digits and not any(c.isalpha() for c in text):
@@ -27,10 +27,11 @@ def find(work: Work, text: str, limit: int = MOST) -> list[Patient]:
     else:
         for word in text.split():
             query = query.where(_named(word))
-    found = list(work.session.scalars(query.order_by(Patient.family_name, Patient.given_name, Patient.id).limit(limit)))
-    for one in found:
+    query = query.order_by(Patient.family_name, Patient.given_name, Patient.id).limit(MOST + 1)
+    found = list(work.session.scalars(query))
+    for one in found[:MOST]:
         access_log.note(work, "patient", patient_id=one.id)
-    return found
+    return found[:MOST], len(found) > MOST
 
 
 def _numbered(digits: str) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 
 from booking.domain.errors import Conflict, Invalid, NotFound
 from booking.domain.ids import parse_nhs_number
@@ -162,15 +162,19 @@ class PracticeLine:
 
 
 def own_practices(work: Work, *, term: str = "", after: str = "") -> tuple[list[PracticeLine], bool]:
-    """The commissioner's practices by name, those after ``after``, each with its patients; and whether more follow."""
-    query = select(Organisation).where(
-        Organisation.commissioner_id == work.actor.organisation_id, Organisation.kind == OrganisationKind.PRACTICE
-    )
+    """The commissioner's practices by name, each with its patients; and whether more follow.
+
+    ``after`` is the ODS code of the practice they follow: names are not unique.
+    """
+    own = (Organisation.commissioner_id == work.actor.organisation_id, Organisation.kind == OrganisationKind.PRACTICE)
+    query = select(Organisation).where(*own)
     if term:
         query = query.where(Organisation.name.icontains(term, autoescape=True))
-    if after:
-        query = query.where(Organisation.name > after)
-    found = list(work.session.scalars(query.order_by(Organisation.name, Organisation.id).limit(PAGE + 1)))
+    place = tuple_(Organisation.name, Organisation.ods_code)
+    name = work.session.scalar(select(Organisation.name).where(Organisation.ods_code == after, *own)) if after else None
+    if name is not None:
+        query = query.where(place > (name, after))
+    found = list(work.session.scalars(query.order_by(Organisation.name, Organisation.ods_code).limit(PAGE + 1)))
     counted = (
         select(Patient.practice_id, func.count())
         .where(Patient.practice_id.in_([one.id for one in found]))
@@ -181,12 +185,13 @@ def own_practices(work: Work, *, term: str = "", after: str = "") -> tuple[list[
 
 
 def open_names(work: Work) -> list[tuple[str, str]]:
-    """ODS code and name of the commissioner's open practices: who could take patients over."""
+    """ODS code, and name with it, of all the commissioner's open practices: who could take patients over."""
     query = select(Organisation.ods_code, Organisation.name).where(
         Organisation.commissioner_id == work.actor.organisation_id, Organisation.kind == OrganisationKind.PRACTICE,
         or_(Organisation.closed_on.is_(None), Organisation.closed_on > work.today),
     )  # fmt: skip
-    return [(row.ods_code, row.name) for row in work.session.execute(query.order_by(Organisation.name).limit(500))]
+    rows = work.session.execute(query.order_by(Organisation.name, Organisation.ods_code))
+    return [(row.ods_code, f"{row.name} ({row.ods_code})") for row in rows]
 
 
 def preview_closing(work: Work, ods_code: str, successor: str | None) -> Closing:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from booking.domain.errors import Conflict, Forbidden, NotFound
 from booking.domain.policy import BookingPolicy
@@ -33,7 +33,7 @@ class PreviewState(StrEnum):
 
 def state_of(preview: PolicyPreview) -> PreviewState:
     if preview.finished_at is not None:
-        return PreviewState.FAILED if preview.result is None else PreviewState.DONE
+        return PreviewState.FAILED if preview.error is not None else PreviewState.DONE
     return PreviewState.WAITING if preview.started_at is None else PreviewState.RUNNING
 
 
@@ -65,7 +65,8 @@ def own_preview(work: Work, preview_id: int) -> PolicyPreview:
 def newest(work: Work, most: int = 5) -> list[PolicyPreview]:
     """The last previews that the actor's commissioner asked for, without their results."""
     query = select(PolicyPreview).where(PolicyPreview.organisation_id == work.actor.organisation_id)
-    return list(work.session.scalars(query.order_by(PolicyPreview.id.desc()).limit(most)))
+    light = query.options(defer(PolicyPreview.result), defer(PolicyPreview.body))
+    return list(work.session.scalars(light.order_by(PolicyPreview.id.desc()).limit(most)))
 
 
 def _to_do(now: datetime) -> ColumnElement[bool]:

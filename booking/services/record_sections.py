@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 
-from booking.domain.geo import miles
+from booking.domain.geo import in_miles
 from booking.domain.words import Language, Relation
-from booking.languages import _, moment, say
+from booking.languages import _, catalogue, moment, say
+from booking.services import offer_words
 from booking.services.documents import Section, Table
 from booking.services.record_words import in_words
 from booking.services.work import HOME_ZONE
@@ -79,7 +80,7 @@ class _Told:
             (_("Interpreter"), one["interpreter_language"]), (_("Needs step-free access"), one["step_free"]),
             (_("Sex of clinician asked for"), self.code(one["clinician_sex"])),
             (_("Video possible"), one["video_possible"]), (_("Times that never suit"), one["unsuitable_times"]),
-            (_("Farthest distance in miles"), f"{miles(far):.3g}" if far is not None else None),
+            (_("Farthest distance in miles"), in_miles(far) if far is not None else None),
             (_("Deprivation decile of your area"), one["deprivation_decile"]),
             (_("On record since"), one["created_at"]),
         ]  # fmt: skip
@@ -117,7 +118,8 @@ class _Told:
             for row in one["bookings"]
         ]  # fmt: skip
         yield _("times offered"), (_("When"), _("Where"), _("State"), _("Why it was offered")), [
-            (self.when(row), row["service"], self.code(row["state"]), "; ".join(row["reasons"]))
+            (self.when(row), row["service"], self.code(row["state"]),
+             "; ".join(offer_words.said(words, catalogue(self.language).gettext) for words in row["reasons"]))
             for row in one["offers"]
         ]  # fmt: skip
         yield _("what happened"), (_("When"), _("What"), _("Who"), _("Reason and comment")), [

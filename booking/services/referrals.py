@@ -72,7 +72,7 @@ def create_referral(work: Work, new: NewReferral) -> tuple[Referral, str]:
     if work.actor.role is Role.REFERRING_ADMIN and work.actor.on_behalf_of is None:
         work = replace(work, actor=replace(work.actor, on_behalf_of=referrer))
     _check_specialty(work, new.specialty, new.clinic_type)
-    practitioner = _named_practitioner(work, new.named_practitioner)
+    practitioner = named_practitioner(work, new.named_practitioner)
     services = check_shortlist(
         work, new.shortlist, practice=practice, patient=patient, specialty=new.specialty, clinic_type=new.clinic_type,
         priority=new.priority, named=practitioner.id if practitioner else None,
@@ -151,7 +151,8 @@ def _check_specialty(work: Work, specialty: str, clinic_type: str | None) -> Non
             )
 
 
-def _named_practitioner(work: Work, identifier: str | None) -> Practitioner | None:
+def named_practitioner(work: Work, identifier: str | None) -> Practitioner | None:
+    """The clinician of this registration; :class:`Invalid` where nobody has it."""
     if identifier is None:
         return None
     found = work.session.scalars(select(Practitioner).where(Practitioner.identifier == identifier)).first()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from booking.domain.errors import FieldError, Invalid
 from booking.domain.geo import KM_PER_MILE, distance_km
@@ -46,8 +47,12 @@ class ServiceSearch:
     longitude: float | None = None
     within_miles: float | None = None
     max_wait_days: int | None = None
+    modes: Collection[BookingMode] = ()
+    """Only services booked in one of these ways; empty means any."""
     sort: SortBy = SortBy.DISTANCE
     limit: int = 50
+    keep: Collection[int] = ()
+    """Services that are found beyond the limit too, if the search allows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,7 @@ def find_services(work: Work, search: ServiceSearch, practice: Organisation | No
         query = query.where(or_(Service.name.ilike(like), Service.specialty_code.in_(named), Service.id.in_(clinics)))
     if search.practitioner:
         query = query.where(offers_by_name(_practitioner(work, search.practitioner)))
-    if search.advice:
-        query = query.where(or_(Service.gives_advice, Service.booking_mode == BookingMode.ADVICE_ONLY))
+    query = query.where(*_kind(search))
     if search.age is not None:
         query = query.where(Service.min_age <= search.age, Service.max_age >= search.age)
     if search.sex is not None:
@@ -135,7 +139,19 @@ def find_services(work: Work, search: ServiceSearch, practice: Organisation | No
     if search.within_miles is not None:
         limit = search.within_miles * KM_PER_MILE
         found = [one for one in found if one.distance_km is not None and one.distance_km <= limit]
-    return sorted(found, key=lambda one: _order(one, search.sort))[: search.limit]
+    found.sort(key=lambda one: _order(one, search.sort))
+    kept = [one for one in found[search.limit :] if one.service.id in search.keep]
+    return found[: search.limit] + kept
+
+
+def _kind(search: ServiceSearch) -> list[ColumnElement[bool]]:
+    """How the services are booked, and what they take."""
+    found: list[ColumnElement[bool]] = []
+    if search.modes:
+        found.append(Service.booking_mode.in_(list(search.modes)))
+    if search.advice:
+        found.append(or_(Service.gives_advice, Service.booking_mode == BookingMode.ADVICE_ONLY))
+    return found
 
 
 def _practitioner(work: Work, identifier: str) -> int:

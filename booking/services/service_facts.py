@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -27,12 +27,16 @@ class Free:
         return self.starts_at.date()
 
 
-def next_free(work: Work, services: Sequence[Service], priority: Priority) -> dict[int, Free]:
-    """The earliest free slot of each service that books online, inside its booking window for that priority.
+def next_free(
+    work: Work, services: Sequence[Service], priority: Priority,
+    *, modes: Collection[BookingMode] = (BookingMode.DIRECTLY_BOOKABLE,),
+) -> dict[int, Free]:  # fmt: skip
+    """The earliest free slot of each service that books in these ways, inside its booking window for that priority.
 
     ``services`` are loaded as by a search; one short range of an index for each, in one statement.
     """
-    parts = [part for service in services if (part := _earliest(work, service, priority)) is not None]
+    bookable = [one for one in services if one.booking_mode in modes]
+    parts = [part for service in bookable if (part := _earliest(work, service, priority)) is not None]
     if not parts:
         return {}
     earliest = union_all(*(select(part.subquery()) for part in parts)).subquery()
@@ -43,7 +47,5 @@ def next_free(work: Work, services: Sequence[Service], priority: Priority) -> di
 
 
 def _earliest(work: Work, service: Service, priority: Priority) -> Select[int] | None:
-    if service.booking_mode is not BookingMode.DIRECTLY_BOOKABLE:
-        return None
     window = rules_of(service).window(priority, work.today)
     return free_ids(work, service.id, window, priority).limit(1) if window is not None else None

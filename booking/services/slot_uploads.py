@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from booking.domain.errors import Conflict, Invalid, NotFound
+from booking.domain.errors import Invalid, NotFound
 from booking.models import SlotUpload
 from booking.services.imports.reading import BadCell, TableRow
 from booking.services.imports.report import BadRows, Report
@@ -111,7 +111,9 @@ def own(work: Work, upload_id: int, *, lock: bool = False) -> SlotUpload:
         SlotUpload.id == upload_id, SlotUpload.organisation_id == work.actor.organisation_id,
         SlotUpload.uploaded_at > work.now - KEPT,
     )  # fmt: skip
-    found = work.session.scalars(query.with_for_update() if lock else query).first()
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    found = work.session.scalars(query).first()
     if found is None:
         raise NotFound("There is no such file any more, or it is not yours. Files are kept for a day.")
     return found
@@ -134,16 +136,15 @@ def bad_rows(upload: SlotUpload) -> bytes:
 def take(work: Work, upload_id: int, *, good_only: bool) -> SlotUpload:
     """Publish the file's rows: all of them, or those that are good. Sent twice, it is done once.
 
-    Raises :class:`Conflict` where all were wanted and one is refused now; then nothing is published.
+    Where all were wanted and one is refused now, nothing is published: it stays untaken, with what was found now.
     """
     upload = own(work, upload_id, lock=True)
     if upload.taken_at is not None:
         return upload
     done = _store(work, upload.name, gzip.decompress(upload.content), upload.service_id, keep=True, all_=not good_only)
     upload.found, upload.bad_rows = asdict(done.found), done.bad_file
-    if not done.report.stored:
-        raise Conflict(f"{done.found.refused} rows are refused now: nothing was published.", code="IMPORT_REFUSED")
-    upload.taken_at = work.now
+    if done.report.stored:
+        upload.taken_at = work.now
     work.session.flush()
     return upload
 

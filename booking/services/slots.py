@@ -17,6 +17,13 @@ from booking.services.directory import rules_of
 from booking.services.places import has_free_place
 from booking.services.work import Work
 
+SLOT_DETAIL = (
+    joinedload(Slot.site),
+    joinedload(Slot.practitioner),
+    joinedload(Slot.service).joinedload(Service.organisation),
+)
+"""All that a page says of a slot."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlotSearch:
@@ -64,11 +71,7 @@ def free_slots(work: Work, referral: Referral, search: SlotSearch) -> list[Slot]
     query = (
         select(Slot)
         .join(candidates, candidates.c.id == Slot.id)
-        .options(
-            joinedload(Slot.site),
-            joinedload(Slot.practitioner),
-            joinedload(Slot.service).joinedload(Service.organisation),
-        )
+        .options(*SLOT_DETAIL)
         .order_by(Slot.starts_at, Slot.id)
         .limit(search.limit)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -72,6 +72,14 @@ class SoFar:
             if one.referral_id != self.referral_id and one.lives(self.now) and one.ends_at > self.now
         ]
 
+    def booked_elsewhere(self) -> list[tuple[datetime, datetime]]:
+        """When the patient has an appointment for another referral: what is only kept there stands in no way."""
+        return [
+            (one.starts_at, one.ends_at)
+            for one in self.times
+            if one.referral_id != self.referral_id and one.state is BookingState.BOOKED and one.ends_at > self.now
+        ]
+
     def holds(self, kind: HoldKind | None = None) -> list[Taken]:
         """The referral's holds, those past their time too where nobody has let go of them."""
         held = [one for one in self._mine() if one.state is BookingState.HELD]
@@ -112,6 +120,32 @@ def so_far(work: Work, referral: Referral) -> SoFar:
         else:
             times.append(Taken(key, slot_id, number, state, kind, first, last, until))
     return SoFar(referral.id, work.now, tuple(offers), tuple(times))
+
+
+_OFFERED = select(
+    Offer.referral_id, Offer.id, Offer.slot_id, Offer.rank, Offer.guaranteed, Offer.state, Offer.expires_at
+).where(
+    Offer.referral_id.in_(bindparam("referrals", expanding=True)),
+    Offer.state.in_((OfferState.OPEN, OfferState.DECLINED)),
+)
+_TAKEN = select(
+    Booking.patient_id, Booking.id, Booking.slot_id, Booking.referral_id, Booking.state, Booking.hold_kind,
+    Booking.starts_at, Booking.ends_at, Booking.held_until,
+).where(Booking.patient_id.in_(bindparam("patients", expanding=True)))  # fmt: skip
+
+
+def so_far_of(work: Work, referrals: Sequence[Referral]) -> dict[int, SoFar]:
+    """:func:`so_far` of many, by referral, in two statements."""
+    offers: dict[int, list[Offered]] = {}
+    times: dict[int, list[Taken]] = {}
+    for referral_id, *offer in work.rows(_OFFERED, {"referrals": [one.id for one in referrals]}).all():
+        offers.setdefault(referral_id, []).append(Offered(*offer))
+    for patient_id, *taken in work.rows(_TAKEN, {"patients": [one.patient_id for one in referrals]}).all():
+        times.setdefault(patient_id, []).append(Taken(*taken))
+    return {
+        one.id: SoFar(one.id, work.now, tuple(offers.get(one.id, ())), tuple(times.get(one.patient_id, ())))
+        for one in referrals
+    }
 
 
 def forget(session: Session, model: type[Base], keys: Iterable[int], *names: str) -> None:

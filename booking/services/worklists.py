@@ -12,7 +12,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 
+from booking.domain.advice import ANSWERERS
 from booking.domain.errors import Forbidden, Invalid
+from booking.domain.slot import FIRST_YEAR, LAST_YEAR
 from booking.domain.words import COMMISSIONERS, PROVIDERS, REFERRERS, Priority, Worklist
 from booking.domain.worklists import PROVIDER_LISTS, REFERRER_LISTS
 from booking.models import AdviceRequest, Patient, Referral, Service
@@ -81,8 +83,10 @@ def lists_of(work: Work) -> tuple[Worklist, ...]:
     role = work.actor.role
     if role in REFERRERS:
         return REFERRER_LISTS
-    if role in PROVIDERS:
+    if role in ANSWERERS:
         return PROVIDER_LISTS
+    if role in PROVIDERS:  # requests for advice name their patients only to those who answer them
+        return tuple(one for one in PROVIDER_LISTS if one not in ADVICE_LISTS)
     if role in COMMISSIONERS:  # what a closed practice left behind
         return REFERRER_LISTS
     raise Forbidden("Your role has no worklists.")
@@ -173,6 +177,8 @@ def _beyond(thing: Any, column: Any, order: Order, after: tuple[str, int]) -> Co
         moment: date | datetime = datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
     except ValueError:
         raise Invalid.field("cursor", "CURSOR", "This cursor is not one we gave out.") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise Invalid.field("cursor", "CURSOR", "This cursor is not one we gave out.")
     if isinstance(moment, datetime) != (column.key == "worklist_since") or (
         isinstance(moment, datetime) and moment.tzinfo is None
     ):

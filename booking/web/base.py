@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 from flask import Blueprint
 
 from booking.domain.errors import NotFound
+from booking.domain.words import Role
 from booking.edge.flask_app import work
+from booking.edge.policy import Via, allow
 from booking.models import Referral
 from booking.services import referrals
 from booking.services.work import Work
 
 blp = Blueprint("web", __name__)
+patient_only = allow(Role.PATIENT, via=Via.COOKIE)
 
 
 def local_path(target: str | None) -> str:

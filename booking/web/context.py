@@ -94,7 +94,7 @@ def visitor() -> dict[str, Any]:
         "large_print": spoken.large_print(),
         "written_in": spoken.recorded_language(),
         "english_only": spoken.for_staff(),
-        "here": request.path if request.method == "POST" else request.full_path.removesuffix("?"),
+        "this_page": request.path if request.method == "POST" else request.full_path.removesuffix("?"),
         "endpoints": current_app().view_functions,
         "operator": current_app().settings,
         "nav": _nav(actor) if known and actor is not None else (),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeVar
 
 from werkzeug.datastructures import MultiDict
@@ -16,7 +17,6 @@ from booking.services.booking import Choice
 from booking.web.spoken import gettext
 
 Kind = TypeVar("Kind", bound=StrEnum)
-LONGEST = 4000
 LARGEST_KEY = 2**63 - 1
 
 
@@ -67,6 +67,33 @@ class Form:
             return None
         return value
 
+    def whole(self, name: str, message: str, least: int, most: int, *, needed: bool = True) -> int | None:
+        """A whole number between these; None where an empty box is fine, or with the fault."""
+        text = self.get(name).strip()
+        if not text and not needed:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= most):
+            self.fail(name, message)
+            return None
+        return int(text)
+
+    def clock(self, name: str, what: str, *, needed: bool = True) -> time | None:
+        """A time of day in whole minutes; only staff are asked for one."""
+        text = self.get(name).strip()
+        if not text:
+            if needed:
+                self.fail(name, f"Enter {what}")
+            return None
+        try:
+            found = time.fromisoformat(text)
+        except ValueError:
+            self.fail(name, f"{_large(what)} must be a time like 09:00 or 13:30")
+            return None
+        if found.second or found.microsecond or found.tzinfo:
+            self.fail(name, f"{_large(what)} must be a whole minute, like 09:00")
+            return None
+        return found
+
     def date(self, name: str, what: str) -> date | None:
         """Three boxes: day, month, year."""
         parts = [self.get(f"{name}-{part}").strip() for part in ("day", "month", "year")]
@@ -88,14 +115,21 @@ class Form:
             self.fail(name, said.format(what=_large(what)))
             return None
 
-    def refuse(self, error: BookingError, names: Iterable[str], otherwise: str) -> None:
-        """A service's refusal beside the fields it names; what names none of ours goes to ``otherwise``."""
+    def refuse(
+        self, error: BookingError, names: Iterable[str], otherwise: str,
+        words: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        """A service's refusal beside the fields it names; what names none of ours goes to ``otherwise``.
+
+        ``words`` are the page's own, by field and code.
+        """
         known = set(names)
         for fault in error.errors:
             base = fault.field.split(".")[0]
-            self.fail(base if base in known else otherwise, fault.message)
+            name = base if base in known else otherwise
+            self.fail(name, gettext(words.get((name, fault.code), fault.message)))
         if not error.errors:
-            self.fail(otherwise, error.message)
+            self.fail(otherwise, gettext(error.message))
 
 
 def _large(what: str) -> str:
@@ -104,11 +138,20 @@ def _large(what: str) -> str:
 
 def read_key(text: str | None) -> int | None:
     """A key that the database can hold; None for anything else."""
-    try:
-        key = int(text or "")
-    except ValueError:
+    if not text or not text.isascii() or not text.isdigit() or len(text) > 19:
         return None
+    key = int(text)
     return key if 0 < key <= LARGEST_KEY else None
+
+
+def read_keys(texts: Iterable[str]) -> list[int]:
+    """The keys among what was sent."""
+    return [key for text in texts if (key := read_key(text)) is not None]
+
+
+def read_version(text: str) -> int:
+    """The version that a page was made from; one that nothing has where it can't be read."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1
 
 
 def _read_instant(text: str) -> datetime:

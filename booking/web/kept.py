@@ -11,21 +11,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography.fernet import InvalidToken
-from flask import render_template, request, session
+from flask import g, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.orm import Session
 
 from booking.domain.errors import NotSignedIn
 from booking.edge import problems
-from booking.edge.flask_app import COOKIE_TOKEN, BookingApp, current_app
-from booking.services import sign_in
+from booking.edge.flask_app import ANYBODY, COOKIE_TOKEN, BookingApp, current_app, request_id
+from booking.services import acting, sign_in
 from booking.services.work import Work
 from booking.web.forms import Form
 
 FIELD = "kept"
-SECRETS = ("csrf_token", "password", "old", "new", "again", "given", FIELD)
-LARGEST = 60_000
-"""Characters of a form, sealed: more than any form of ours holds."""
+OWNER = "whose"
+"""The field that says whose page a form stands on."""
+SECRETS = ("csrf_token", "password", "old", "new", "again", "given", "access_code", FIELD, OWNER)
+LARGEST = 120_000
+"""Bytes of a form that is kept: more than any form of ours holds in any script."""
+NOT_YOURS = "This page belonged to another sign-in. Nothing was sent."
 GOOD_FOR = timedelta(hours=12)
 
 
@@ -46,28 +50,45 @@ class Kept:
 
 
 def _whose() -> str:
-    """Whose session it was that ended, as one opaque word; empty where nobody ever signed in."""
-    app, token = current_app(), session.get(COOKIE_TOKEN)
+    """Whose session this browser has, though it may have ended, as one opaque word; empty where there is none."""
+    token = session.get(COOKIE_TOKEN)
     if not token:
         return ""
-    with app.database.unit_of_work(write=False) as looked:
-        found = sign_in.owner_of(looked, app.keys, token)
-    return app.keys.hash("kept form", found) if found else ""
+    unit: Work | None = g.get("work")
+    if unit is not None and not g.get("over"):
+        return _named(unit.session, token)
+    with current_app().database.unit_of_work(write=False) as looked:
+        return _named(looked, token)
 
 
-def seal_form() -> str:
-    """The form of this request, sealed for its owner; empty where there is nothing or nobody to keep it for."""
+def _named(looked: Session, token: str) -> str:
+    keys = current_app().keys
+    found = sign_in.owner_of(looked, keys, token)
+    return keys.hash("kept form", found) if found else ""
+
+
+def page_owner() -> str:
+    """For a form: whose page it stands on. Found once for a page."""
+    token = session.get(COOKIE_TOKEN)
+    if g.get("page_owner", (None, ""))[0] != token:
+        g.page_owner = token, _whose()
+    return str(g.page_owner[1]) if token else ""
+
+
+def seal_form() -> str | None:
+    """The form of this request, sealed for its owner; empty where it is too large, None where there is none to keep."""
     if request.method != "POST" or problems.is_api() or "/sign-" in request.path:
-        return ""
+        return None
     whose = _whose()
     if not whose:
-        return ""
+        return None
     fields = [(name, text) for name, text in request.form.items(multi=True) if name not in SECRETS]
     raw = json.dumps(
         {"path": request.path, "fields": fields, "whose": whose, "at": current_app().clock().isoformat(),
-         "files": any(one.filename for one in request.files.values())}
-    )  # fmt: skip
-    return current_app().keys.seal(raw.encode()).decode() if len(raw) <= LARGEST else ""
+         "files": any(one.filename for one in request.files.values())},
+        ensure_ascii=False,
+    ).encode()  # fmt: skip
+    return current_app().keys.seal(raw).decode() if len(raw) <= LARGEST else ""
 
 
 def open_form(unit: Work, sealed: str | None) -> Kept | None:
@@ -95,24 +116,48 @@ def go_on_page(kept: Kept) -> str:
 
 def _session_ended(error: NotSignedIn) -> ResponseReturnValue:
     sealed = seal_form()
-    if not sealed:
+    if sealed is None:
         return problems.on_booking_error(error)
     page = "web/staff_sign_in.html" if request.path.startswith("/staff") else "web/sign_in.html"
     # No 401: that asks for a WWW-Authenticate header. To a form the refusal is a page to fill in.
-    return render_template(page, form=Form(), next="", kept=sealed, ended=True), 422
+    return render_template(page, form=Form(_helper()), next="", kept=sealed, ended=True), 422
+
+
+def _helper() -> dict[str, str]:
+    """Who acted for the patient in the session that ended: they need not say it again."""
+    with current_app().database.unit_of_work(write=False) as looked:
+        found = acting.of_session(looked, current_app().keys, session.get(COOKIE_TOKEN, ""))
+    return {"acting_name": found.name, "acting_relation": str(found.relation)} if found else {}
 
 
 def _too_old(error: CSRFError) -> ResponseReturnValue:
-    """The page was made for another session than this browser has now. From our own page it may be sent again."""
+    """The page was made for another session than this browser has now. From our own page it may be sent again.
+
+    Only by whose page it was: what somebody else typed is not shown, and never sent into another's record.
+    """
     own = request.headers.get("Sec-Fetch-Site", "") == "same-origin"
     if problems.is_api() or not own or not request.form:
         return problems.on_http_error(error)
+    if sealed := request.form.get(FIELD):  # signed in in another window: what was kept goes on from here
+        found = _opened(sealed)
+        return (go_on_page(found), 200) if found else problems.on_http_error(error)
+    if "/sign-" in request.path or OWNER not in request.form:
+        return problems.on_http_error(error)
+    if request.form[OWNER] != _whose():
+        return render_template("error.html", status=400, message=NOT_YOURS, request_id=request_id()), 400
     fields = [(name, text) for name, text in request.form.items(multi=True) if name not in SECRETS]
     files = any(one.filename for one in request.files.values())
-    kept = Kept(request.path, fields, "", current_app().clock(), files)
+    kept = Kept(request.path, fields, request.form[OWNER], current_app().clock(), files)
     return render_template("kept.html", kept=kept), 400
 
 
+def _opened(sealed: str) -> Kept | None:
+    app = current_app()
+    with app.database.unit_of_work(write=False) as looked:
+        return open_form(Work(looked, ANYBODY, app.clock(), app.settings, app.keys), sealed)
+
+
 def register(app: BookingApp) -> None:
+    app.jinja_env.globals["page_owner"] = page_owner
     app.register_error_handler(NotSignedIn, _session_ended)
     app.register_error_handler(CSRFError, _too_old)

@@ -21,16 +21,15 @@ from sqlalchemy import select
 from werkzeug.exceptions import NotFound
 
 from booking.domain.errors import BookingError, NotSignedIn
-from booking.domain.words import Role
 from booking.edge.flask_app import COOKIE_TOKEN, BookingApp, current_app, work
-from booking.edge.policy import Via, allow, public
+from booking.edge.policy import public
 from booking.models import Specialty
 from booking.openid.client import Attempt, Identified, OpenIdClient
 from booking.openid.errors import ProviderRefused, ProviderUnavailable, TokenInvalid
 from booking.services import identity
 from booking.services.sign_in import SignedIn
 from booking.services.work import HOME_ZONE, Work
-from booking.web.base import blp, local_path, my_ubrn
+from booking.web.base import blp, local_path, my_ubrn, patient_only
 from booking.web.sign_in import come_in, offer_times
 
 ATTEMPT = "openid"
@@ -162,9 +161,6 @@ def _ready(unit: Work, signed: SignedIn) -> bool:
 
 def _refused(kind: str, message: str, status: int) -> ResponseReturnValue:
     return render_template("web/openid_refused.html", kind=kind, message=message), status
-
-
-patient_only = allow(Role.PATIENT, via=Via.COOKIE)
 
 
 @blp.get("/my-referrals")

@@ -8,7 +8,7 @@ from babel.dates import format_date
 from flask import has_request_context
 
 from booking.domain import geo
-from booking.domain.words import Language
+from booking.domain.words import AttachmentState, Language
 from booking.languages import _
 from booking.web import spoken
 
@@ -63,6 +63,12 @@ _MARKED = (
     _("In person"), _("By video"), _("By telephone"), _("Routine"), _("Urgent"), _("Two-week wait"), _("Female"),
     _("Male"),
 )  # fmt: skip
+FILE_STATES = {
+    AttachmentState.PENDING: "being checked for malware",
+    AttachmentState.THREATS_FOUND: "held malware, can’t be opened",
+    AttachmentState.VALIDATION_FAILED: "could not be checked, can’t be opened",
+}
+"""Of files that can't be opened, in the words of staff."""
 
 
 def label(value: object) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from booking.domain.geo import distance_km, miles
 from booking.domain.words import ConsultationMode, Sex
 from booking.languages import _
 from booking.models import Offer, Patient, Referral, Slot
+from booking.services import offer_words
 from booking.services.work import HOME_ZONE, Work
 from booking.web import say
 from booking.web.spoken import gettext
 
-KEPT = "We are keeping this time for you."
-"""A reason the page says by itself, with the time it ends."""
 CLOCKS = {
     (1, 0): _("The clocks go forward that day. The time shown is the time by the clock at the clinic."),
     (-1, 0): _("The clocks go back that day. The time shown is the time by the clock at the clinic."),
@@ -111,20 +110,24 @@ def slot(work: Work, found: Slot, referral: Referral, **more: object) -> ShownSl
 
 def offer(work: Work, made: Offer, referral: Referral) -> ShownSlot:
     until = min(made.expires_at, made.slot.starts_at) if made.guaranteed else None
-    said = [reason(words) for words in made.reasons.get("words", ()) if words != KEPT or until is None]
+    said = [reason(words) for words in made.reasons.get("words", ()) if words != offer_words.KEPT or until is None]
     kept = say.until(until.astimezone(HOME_ZONE)) if until is not None else ""
     return slot(
         work, made.slot, referral, reasons=tuple(said), kept_until=until, kept_words=kept, offer_id=made.id
     )  # fmt: skip
 
 
+def clocks_go(day: date, zone: tzinfo | None) -> int:
+    """1 where the clocks go forward on that day, -1 where they go back, else 0."""
+    before, after = (datetime.combine(one, time(), zone).utcoffset() for one in (day, day + timedelta(days=1)))
+    return 0 if before is None or after is None else (after > before) - (after < before)
+
+
 def clocks(local: datetime) -> str | None:
     """A sentence where the clocks change on that day."""
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    before, after = midnight.utcoffset(), (midnight + timedelta(days=1)).utcoffset()
-    if before == after or before is None or after is None:
+    way = clocks_go(local.date(), local.tzinfo)
+    if not way:
         return None
-    way = 1 if after > before else -1
     twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
     return gettext(CLOCKS[way, (1 if local.fold else -1) if twice and way < 0 else 0])
 
@@ -137,32 +140,25 @@ def _miles(found: Slot, patient: Patient) -> str | None:
     return say.miles(miles(far))
 
 
-# Reasons are kept as English sentences with the offer; a page in another language says the same with its own.
-_REASONS = tuple(
-    (re.compile(re.escape(text).replace(r"\{n\}", r"(?P<n>[\d.]+)")), text)
-    for text in (
-        _("We are keeping this time for you."),
-        _("This is the earliest time at the clinics your GP chose."),
-        _("It is {n} miles from you, the nearest of these clinics."),
-        _("It is {n} miles from you."),
-        _("It is 1 day before your target date."),
-        _("It is {n} days before your target date."),
-        _("It is on your target date."),
-        _("It is 1 day after your target date: no earlier time was free for you."),
-        _("It is {n} days after your target date: no earlier time was free for you."),
-    )
-)
-
-
 def reason(words: str) -> str:
     """One of the reasons kept with an offer, in the language of the page."""
-    for pattern, text in _REASONS:
-        if found := pattern.fullmatch(words):
-            return gettext(text).format(**found.groupdict())
-    return words
+    return offer_words.said(words, gettext)
 
 
-def needs(patient: Patient) -> list[str]:
+class Needing(Protocol):
+    """What is known of somebody's needs: a patient, or their row of a list."""
+
+    @property
+    def step_free(self) -> bool: ...
+    @property
+    def interpreter_language(self) -> str | None: ...
+    @property
+    def clinician_sex(self) -> Sex | None: ...
+    @property
+    def video_possible(self) -> bool: ...
+
+
+def needs(patient: Needing) -> list[str]:
     """What was recorded that the patient needs of an appointment."""
     said = [gettext("step-free access")] if patient.step_free else []
     if patient.interpreter_language:

@@ -66,8 +66,8 @@ def read_helper(form: Form) -> acting.ActsFor | None:
         return None
     try:
         return acting.checked(name, relation)
-    except Invalid as refused:
-        form.refuse(refused, ("acting_name", "acting_relation"), "acting_name")
+    except Invalid:  # of a name that is there only its characters can be at fault
+        form.fail("acting_name", gettext("Give your name in letters that can be printed."))
         return None
 
 

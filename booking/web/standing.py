@@ -5,6 +5,8 @@ from __future__ import annotations
 from booking.domain.referral import ReferralState
 from booking.languages import _
 from booking.models import Referral
+from booking.services import escalation
+from booking.services.work import Work
 from booking.web.say import whole_day
 from booking.web.spoken import gettext
 
@@ -44,10 +46,33 @@ WORDS = {
 }
 
 
-def standing(referral: Referral) -> str | None:
-    """A sentence or two for the patient; None where choosing or the appointment itself says all."""
+LATE = {
+    S.AWAITING_TRIAGE: _("A clinician should have read your referral, and you should have heard, by {due}."),
+    S.TRIAGED_PROVIDER_TO_ACTION: _(
+        "A clinician has read your referral and accepted it. The clinic should have been in touch with you by {due}."
+    ),
+    S.DEFERRED_TO_PROVIDER: _(
+        "The clinic had no free times, and has been asked to find you one. It should have been in touch with you by "
+        "{due}. As soon as a time that suits you is free it is kept for you, and you see it here."
+    ),
+}
+"""The same where the day has passed and nothing was done."""
+REMINDED = _("The clinic has been reminded.")
+RING = _("If you have heard nothing, ring {practice}.")
+
+
+def standing(work: Work, referral: Referral) -> str | None:
+    """Some sentences for the patient; None where choosing or the appointment itself says all."""
     said = WORDS.get(referral.state)
     if said is None:
         return None
-    due = whole_day(referral.worklist_due) if referral.worklist_due is not None else gettext("soon")
-    return gettext(said).format(practice=referral.practice.name, due=due)
+    practice, late = referral.practice.name, LATE.get(referral.state)
+    if referral.worklist_due is None:
+        return gettext(said).format(practice=practice, due=gettext("soon"))
+    due = whole_day(referral.worklist_due)
+    if late is None or referral.worklist_due >= work.today:
+        return gettext(said).format(practice=practice, due=due)
+    sentences = [gettext(late).format(due=due)]
+    if escalation.was_reminded(work, referral):
+        sentences.append(gettext(REMINDED))
+    return " ".join([*sentences, gettext(RING).format(practice=practice)])

@@ -26,7 +26,10 @@ def upgrade() -> None:
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["session_id"], ["auth_session.id"], name=op.f("fk_acting_person_session_id"), ondelete="RESTRICT"
+            ["session_id"],
+            ["auth_session.id"],
+            name=op.f("fk_acting_person_session_id_auth_session"),
+            ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_acting_person")),
     )

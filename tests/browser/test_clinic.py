@@ -127,6 +127,42 @@ def test_attendance_by_keyboard_alone(clinic: Clinic, opened: Open) -> None:
     expect(page.get_by_text("offered another appointment and told so")).to_be_visible()
 
 
+def test_words_not_sent_yet_stay_while_the_list_is_live(clinic: Clinic, opened: Open) -> None:
+    """Somebody else records meanwhile; the list is swapped only once nothing in it would be lost."""
+    day = _over(clinic, 2)
+    page, colleague = opened(DESKTOP), opened(DESKTOP)
+    for one in (page, colleague):
+        staff(one, CLERK)
+    page.clock.install(time=datetime.now(UTC))
+    page.goto(f"/staff/clinic/day?date={day}")
+    waiting = page.locator(".clinic-guest", has=page.locator(".nhsuk-tag", has_text="Booked"))
+    mine, theirs = (f"#{waiting.nth(n).get_attribute('id')}" for n in (0, 1))
+    page.locator(mine).get_by_role("button", name="Did not attend").click()
+    expect(page.get_by_text("Recorded: the patient did not attend")).to_be_visible()
+    page.locator(mine).locator("summary").click()
+    words = page.locator(mine).get_by_label("What the referrer should know")
+    words.fill("Moved away")
+    colleague.goto(f"/staff/clinic/day?date={day}")
+    colleague.locator(theirs).get_by_role("button", name="Attended").click()
+    expect(colleague.get_by_text("Recorded: the patient attended")).to_be_visible()
+
+    def look() -> None:
+        page.get_by_role("heading", level=1).click()  # the keyboard is elsewhere
+        with page.expect_response(lambda answer: "/staff/clinic/day" in answer.url):
+            page.clock.fast_forward(21_000)
+        page.wait_for_timeout(300)  # what is swapped, is swapped by then
+
+    look()
+    expect(words).to_have_value("Moved away")
+    expect(page.locator(theirs).get_by_role("button", name="Attended")).to_be_visible()
+    words.fill("")
+    look()
+    expect(words).to_be_visible()  # open still, though nothing is typed
+    page.locator(mine).locator("summary").click()
+    look()
+    expect(page.locator(theirs)).to_contain_text("Did not come after all")
+
+
 def test_attendance_without_script(clinic: Clinic, opened: Open) -> None:
     day = _over(clinic, 1)
     page = opened(DESKTOP, javascript=False)

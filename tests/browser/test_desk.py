@@ -58,7 +58,7 @@ def test_five_are_triaged_by_keyboard_alone(clinic: Clinic, opened: Open) -> Non
     _type(page, ":Tab", "There is room there", ":Tab", ":Enter")
     _heading(page, "Zoë Last")
     _type(page, "n")
-    _heading(page, "Only skipped ones are left")
+    _heading(page, "You are at the end of the list")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Begin again").or_(page.get_by_role("link", name="Begin again")).press("Enter")
     _heading(page, "Zoë Last")

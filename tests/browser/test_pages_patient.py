@@ -208,7 +208,7 @@ STATES = [
     State("web.choices", "nothing free", PATIENT, empty("/choices")),
     State("web.choices", "nothing suits", PATIENT, nothing_suits("/choices")),
     State("web.choices", "refused", PATIENT, full("/choices"), _refuse_a_time),
-    State("web.choices", "cancelled", PATIENT, booked("/choices?notice=cancelled", cancelled=True)),
+    State("web.choices", "cancelled", PATIENT, booked("/choices", cancelled=True)),
     State("web.choices", "deferred", PATIENT, waiting("/choices", Action.DEFER_TO_PROVIDER)),
     State("web.choices", "triage", PATIENT, waiting("/choices", Action.SEND_FOR_TRIAGE), heading="Your referral"),
     State("web.decline", "asked", PATIENT, declining, heading="Not this one?"),

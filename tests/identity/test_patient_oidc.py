@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from booking.domain.words import Role
 from booking.models import AuthSession, ExternalIdentity, Referral
@@ -18,6 +18,7 @@ from tests.conftest import Rows
 from tests.factories import Region, bearer
 from tests.identity.conftest import Traveller, query
 from tests.identity.provider import Provider
+from tests.web.conftest import forms
 
 API = "/api/v1"
 
@@ -191,3 +192,20 @@ def test_a_patient_and_a_member_of_staff_may_share_a_provider_but_not_an_identit
     work.session.commit()
     assert another().sign_in("staff").status_code == 403
     assert query(traveller.leave("patient"))["client_id"] == patient_provider.client.client_id
+
+
+def test_what_was_filled_in_waits_while_signing_in_again_with_the_provider(
+    traveller: Traveller, known: dict[str, Any], referral: Referral, work: Work
+) -> None:
+    traveller.sign_in("patient")
+    visitor = traveller.visitor()
+    page = visitor.get("/me/contact")
+    work.session.execute(update(AuthSession).values(revoked_at=work.now))
+    work.session.commit()
+    asked = visitor.send(page, "/me/contact", mobile="07700 900123", channel="SMS")
+    assert 'target="_blank" rel="noopener">Sign in with Health login (opens in a new tab)</a>' in asked.text
+    traveller.sign_in("patient")
+    waiting = next(form for form in forms(asked) if form.action == "/sign-in")
+    back = traveller.client.post("/sign-in", data=waiting.fields, headers={"Sec-Fetch-Site": "same-origin"})
+    assert "What you filled in is still here" in back.text
+    assert "07700 900123" in back.text

@@ -142,6 +142,8 @@ def test_somebody_always_remains_to_manage(client: FlaskClient, boss: Headers, r
     assert client.delete(f"{me}/roles/REFERRING_ADMIN", headers=boss).json["code"] == "LAST_MANAGER"
     other = region.account_roles[Role.REFERRING_CLINICIAN].account_id
     client.post(f"{ORGANISATION}/people/{other}/roles", json={"role": "REFERRING_ADMIN"}, headers=boss)
+    refused = client.post(f"{me}/deactivate", headers=boss)
+    assert (refused.status_code, refused.json["code"]) == (409, "OWN_ACCOUNT")
     assert client.delete(f"{me}/roles/REFERRING_ADMIN", headers=boss).status_code == 200
     assert client.get(f"{ORGANISATION}/people", headers=boss).status_code == 401
 

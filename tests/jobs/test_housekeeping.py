@@ -19,7 +19,7 @@ from booking.domain.words import BookingState, HoldKind, OfferState
 from booking.edge.flask_app import BookingApp
 from booking.jobs import tasks
 from booking.jobs.leader import leadership
-from booking.models import AuditSeal, Booking, IdempotencyRecord, Offer, SignInAttempt
+from booking.models import AuditSeal, Booking, IdempotencyRecord, Offer, SignInAttempt, SlotUpload
 from booking.services import booking, offers, places
 from booking.services.work import Work
 from tests import factories
@@ -74,13 +74,21 @@ def test_the_next_patient_gets_an_expired_place(app: BookingApp, work: Work, reg
         assert held.place == 1
 
 
-def test_what_is_kept_for_a_day_is_forgotten_after_it(app: BookingApp, work: Work, clock: Clock) -> None:
+def test_what_is_kept_for_a_day_is_forgotten_after_it(
+    app: BookingApp, work: Work, region: Region, clock: Clock
+) -> None:
     for age, key in ((23, "young"), (25, "old")):
         then = clock.now - timedelta(hours=age)
         work.session.add(IdempotencyRecord(principal="p", key=key, request_hash="h", created_at=then))
         work.session.add(SignInAttempt(key=key, window_start=then))
+        work.session.add(
+            SlotUpload(
+                organisation_id=region.provider.id, name=key, content=b"", found={}, uploaded_at=then, uploaded_by="A"
+            )
+        )
     work.session.commit()
-    assert tasks.purge(app) == 2
+    assert tasks.purge(app) == 3
+    assert work.session.scalars(select(SlotUpload.name)).all() == ["young"]
     assert work.session.scalars(select(IdempotencyRecord.key)).all() == ["young"]
     assert work.session.scalars(select(SignInAttempt.key)).all() == ["young"]
 
@@ -101,6 +109,12 @@ def test_a_plan_under_way_is_ended_with_the_scheduler(monkeypatch: pytest.Monkey
     monkeypatch.setattr(tasks, "_command", lambda: ["/bin/sleep", "60"])
     assert tasks.plan(stop) is None
     assert time.monotonic() - began < 10
+
+
+def test_a_plan_that_fails_fails_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_command", lambda: ["/bin/false"])
+    with pytest.raises(tasks.ProcessFailed, match="exit code 1"):
+        tasks.plan(threading.Event())
 
 
 def test_only_one_leads_and_the_other_takes_over(database: Database) -> None:

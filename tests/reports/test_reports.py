@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from booking.domain.errors import Invalid
 from booking.domain.referral import Action, ReferralState
 from booking.domain.words import (
     AdviceState,
@@ -28,6 +29,7 @@ from booking.models import (
 )
 from booking.services.reports.catalogue import REPORTS
 from booking.services.reports.histogram import Histogram, statistics
+from booking.services.reports.period import period
 from booking.services.work import Work
 from tests import factories
 from tests.conftest import NOW
@@ -353,3 +355,10 @@ def test_percentiles_are_nearest_ranks() -> None:
         one.add(days, 1)
     assert (one.percentile(50), one.percentile(95), one.longest()) == (50, 95, 100)
     assert statistics(Histogram())["mean_days"] is None
+
+
+@pytest.mark.parametrize(("first", "last"), [(date(9999, 12, 1), None), (None, date(9999, 12, 31)), (date.min, None)])
+def test_no_period_of_another_millennium(first: date | None, last: date | None) -> None:
+    with pytest.raises(Invalid) as refused:
+        period(first, last, today=date(2026, 3, 2))
+    assert {one.code for one in refused.value.errors} == {"YEAR"}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from booking.domain.words import Role
@@ -82,6 +83,21 @@ class Visitor:
         found = [form for form in forms(page) if form.method == "post" and form.action.startswith(action)][at]
         data = {**found.fields, **{name.replace("__", "-"): value for name, value in changes.items()}}
         return self.client.post(found.action, data=data, follow_redirects=True)
+
+    def asked(self, path: str) -> int:
+        """How many statements the page takes."""
+        statements: list[str] = []
+        engine = self.client.application.database.engine  # type: ignore[attr-defined]
+
+        def count(*args: object) -> None:
+            statements.append(str(args[2]))
+
+        event.listen(engine, "before_cursor_execute", count)
+        try:
+            assert self.get(path).status_code == 200
+        finally:
+            event.remove(engine, "before_cursor_execute", count)
+        return len(statements)
 
     def sign_in(self, reference: str, code: str, born: str = "17 5 1960") -> TestResponse:
         day, month, year = born.split()

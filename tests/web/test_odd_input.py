@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -81,9 +82,46 @@ def test_keys_that_no_database_holds(patient: Visitor, staff: Staff, region: Reg
     gp = staff(Role.REFERRING_CLINICIAN)
     assert gp.get(f"/staff/refer/{LONG}").status_code == 404
     assert gp.get(f"/staff/refer/{2**63 - 1}").status_code == 404
-    assert _shown(gp.get(f"/staff/referrals?before={LONG}").text) == _shown(gp.get("/staff/referrals").text)
+    assert _shown(gp.get(f"/staff/outcomes?before={LONG}").text) == _shown(gp.get("/staff/outcomes").text)
     assert forms.read_key(str(2**63 - 1)) == 2**63 - 1
     assert forms.read_key(str(2**63)) is None
+
+
+@pytest.mark.parametrize("version", ["²", "9" * 5000, "-1", "", "x"])
+def test_versions_that_are_none(staff: Staff, region: Region, version: str) -> None:
+    gp = staff(Role.REFERRING_CLINICIAN)
+    page = gp.get(f"/staff/refer/{region.patient.id}?clinic=330|330-SKIN&priority=ROUTINE")
+    draft = gp.send(page, "/staff/refer", do="draft", shortlist=str(region.services[0].id), reason="A mole")
+    where = draft.request.path
+    for do in ("send", "draft", "discard"):
+        refused = gp.send(draft, where, do=do, version=version, reason="Another")
+        assert refused.status_code == 422
+        assert "Somebody else has changed this draft" in refused.text
+    other = gp.send(draft, where, do="draft", about_version=f'{{"id": "{version}"', reason="Another")
+    assert other.status_code == 200
+
+
+@pytest.mark.parametrize("about", ["1:", "1:²", "[" * 20_000, '{"id": 1}', "null", "9" * 5000])
+def test_a_record_of_which_nothing_was_shown(staff: Staff, region: Region, about: str) -> None:
+    gp = staff(Role.REFERRING_CLINICIAN)
+    page = gp.get(f"/staff/refer/{region.patient.id}?clinic=330|330-SKIN&priority=ROUTINE")
+    sent = gp.send(
+        page, "/staff/refer", do="send", about_version=about, family_name="Nobody", reason="A mole",
+        shortlist=str(region.services[0].id),
+    )  # fmt: skip
+    assert sent.status_code == 200
+    assert "Nobody" not in sent.text
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:00-14:00", "0001-01-01"])
+def test_a_list_from_an_age_that_can_not_be(staff: Staff, referred: Referred, moment: str) -> None:
+    after = base64.urlsafe_b64encode(f"{moment}|1".encode()).decode()
+    gp, desk = staff(Role.REFERRING_CLINICIAN), staff(Role.PROVIDER_ADMIN)
+    for sort in ("newest", "due", "waited"):
+        page = gp.get(f"/staff/referrals?list=LETTERS_OUTSTANDING&sort={sort}&after={after}")
+        assert page.status_code == 200
+        assert "Ada" in page.text  # the first page
+        assert desk.get(f"/staff/desk?order={sort}&after={moment.replace('+', '%2B')}~1").status_code == 200
 
 
 def test_a_clinic_that_is_not_text(staff: Staff, region: Region) -> None:

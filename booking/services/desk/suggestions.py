@@ -6,7 +6,7 @@ Only the provider's own services: it books nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sqlalchemy import select
@@ -14,20 +14,16 @@ from sqlalchemy.orm import joinedload
 
 from booking.domain.eligibility import why_service_not
 from booking.domain.targets import dates_of_age
-from booking.domain.words import BookingMode, BookingState, HoldKind, SlotStatus
+from booking.domain.words import BookingMode, BookingState, HoldKind
 from booking.models import Booking, Referral, Service, Slot
-from booking.services import candidates
-from booking.services.candidates import Listed, Wish, wish_of
+from booking.services import candidates, places
+from booking.services.candidates import Listed, Wish, made_wish
 from booking.services.directory import LOADED, rules_of
-from booking.services.places import has_free_place
-from booking.services.slots import SlotSearch, free_slots
+from booking.services.service_facts import Free, next_free
+from booking.services.slots import SLOT_DETAIL, SlotSearch, free_slots
+from booking.services.so_far import SoFar, so_far, so_far_of
 from booking.services.work import Work
 
-SHOWN = (
-    joinedload(Slot.site),
-    joinedload(Slot.practitioner),
-    joinedload(Slot.service).joinedload(Service.organisation),
-)
 BOOKABLE = (BookingMode.DIRECTLY_BOOKABLE, BookingMode.INDIRECTLY_BOOKABLE)
 LOOKED_AT = 40
 """Of each service's soonest free slots: those of them that suit are suggested."""
@@ -47,12 +43,12 @@ class Elsewhere:
     """Another service of the provider's that takes the referral, and its first free time."""
 
     service: Service
-    first: Slot | None
+    first: Free | None
 
 
 def times(work: Work, referral: Referral, *, since: date | None = None, most: int = 12) -> Times:
     """What the provider could book the referral (loaded with all detail) on, from ``since`` on."""
-    wish = own_wish(work, referral)
+    wish = own_wish(work, referral, so_far(work, referral))
     days = (since, date.max - timedelta(days=3)) if since is not None else None
     found = candidates.find(work, wish, per_service=LOOKED_AT, days=days, unpencilled=True)
     kept = _kept(work, referral)
@@ -65,19 +61,17 @@ def times(work: Work, referral: Referral, *, since: date | None = None, most: in
     return Times(kept, load(work, suiting), free[:most])
 
 
-def first_times(work: Work, referrals: Iterable[Referral]) -> dict[int, Slot]:
+def first_times(work: Work, referrals: Sequence[Referral]) -> dict[int, Slot]:
     """For each referral (with shortlist and patient) the soonest time that suits and is free, by its key."""
-    first: dict[int, int] = {}
-    for referral in referrals:
-        wish = own_wish(work, referral)
-        found = candidates.find(work, wish, per_service=4, unpencilled=True)
-        if found:
-            first[referral.id] = found[0].id
+    known = so_far_of(work, referrals)
+    wishes = [own_wish(work, one, known[one.id]) for one in referrals]
+    each = candidates.find_each(work, wishes, per_service=4, unpencilled=True)
+    first = {wish.referral_id: found[0].id for wish, found in zip(wishes, each, strict=True) if found}
     slots = {slot.id: slot for slot in load(work, set(first.values()))}
     return {key: slots[slot_id] for key, slot_id in first.items() if slot_id in slots}
 
 
-def own_wish(work: Work, referral: Referral) -> Wish:
+def own_wish(work: Work, referral: Referral, known: SoFar) -> Wish:
     """What suits the patient, at the actor's own services of the shortlist, those booked by telephone too."""
     own = []
     for row in referral.shortlist:
@@ -93,7 +87,7 @@ def own_wish(work: Work, referral: Referral) -> Wish:
         notice = rules.windows[referral.priority].first_day
         if first <= last:
             own.append(Listed(service.id, service.organisation_id, service.interpreters, first, last, notice))
-    return replace(wish_of(work, referral), services=tuple(own))
+    return made_wish(referral, own, known)
 
 
 def load(work: Work, ids: Iterable[int]) -> list[Slot]:
@@ -101,7 +95,7 @@ def load(work: Work, ids: Iterable[int]) -> list[Slot]:
     wanted = list(ids)
     if not wanted:
         return []
-    query = select(Slot).where(Slot.id.in_(wanted)).options(*SHOWN).order_by(Slot.starts_at, Slot.id)
+    query = select(Slot).where(Slot.id.in_(wanted)).options(*SLOT_DETAIL).order_by(Slot.starts_at, Slot.id)
     return list(work.session.scalars(query))
 
 
@@ -115,7 +109,7 @@ def _kept(work: Work, referral: Referral) -> list[Slot]:
             Booking.referral_id == referral.id, Booking.state == BookingState.HELD, Booking.held_until > work.now,
             Booking.hold_kind != HoldKind.CHOICE, Service.organisation_id == work.actor.organisation_id,
         )
-        .options(*SHOWN)
+        .options(*SLOT_DETAIL)
         .order_by(Slot.starts_at, Slot.id)
     )  # fmt: skip
     return list(work.session.scalars(query).unique())
@@ -132,16 +126,30 @@ def held_now(work: Work, referral: Referral, slot_id: int | None) -> Booking | N
             Booking.referral_id == referral.id, Booking.state == BookingState.HELD,
             which, Booking.held_until > work.now, Service.organisation_id == work.actor.organisation_id,
         )
-        .options(*(joinedload(Booking.slot).options(one) for one in SHOWN))
+        .options(*(joinedload(Booking.slot).options(one) for one in SLOT_DETAIL))
     )  # fmt: skip
     return work.session.scalars(query).first()
 
 
-def own_services(work: Work, *, sending_to: Referral | None = None) -> Sequence[Service]:
-    """The provider's services by name; with ``sending_to`` only those that take this referral."""
+def let_go(work: Work, referral: Referral) -> None:
+    """End what is kept for the call with a locked referral's patient. What they are confirming elsewhere stays."""
+    query = (
+        select(Booking.id)
+        .join(Slot, Slot.id == Booking.slot_id)
+        .join(Service, Service.id == Slot.service_id)
+        .where(
+            Booking.referral_id == referral.id, Booking.state == BookingState.HELD,
+            Booking.hold_kind == HoldKind.CHOICE, Service.organisation_id == work.actor.organisation_id,
+        )
+    )  # fmt: skip
+    places.let_go(work, work.session.scalars(query).all())
+
+
+def taking(work: Work, referral: Referral) -> list[Service]:
+    """Those of the provider's services, by name, that the referral could be sent to now."""
     query = select(Service).where(Service.organisation_id == work.actor.organisation_id).order_by(Service.name)
-    found = work.session.scalars(query.options(*LOADED)).unique().all()
-    return found if sending_to is None else [one for one in found if takes(work, one, sending_to)]
+    found = work.session.scalars(query.options(*LOADED)).unique()
+    return [one for one in found if takes(work, one, referral)]
 
 
 def takes(work: Work, service: Service, referral: Referral) -> bool:
@@ -158,28 +166,11 @@ def takes(work: Work, service: Service, referral: Referral) -> bool:
 def elsewhere(work: Work, referral: Referral) -> list[Elsewhere]:
     """The provider's other services of the same specialty that take the referral and can be booked."""
     same = [
-        one for one in own_services(work, sending_to=referral)
+        one for one in taking(work, referral)
         if one.specialty_code == referral.specialty_code and one.booking_mode in BOOKABLE
     ]  # fmt: skip
-    first = {one.id: _first_free(work, one, referral) for one in same}
+    first = next_free(work, same, referral.priority, modes=BOOKABLE)
     return sorted(
-        (Elsewhere(one, first[one.id]) for one in same),
+        (Elsewhere(one, first.get(one.id)) for one in same),
         key=lambda one: (one.first is None, one.first.starts_at if one.first else work.now, one.service.name),
     )
-
-
-def _first_free(work: Work, service: Service, referral: Referral) -> Slot | None:
-    window = rules_of(service).window(referral.priority, work.today)
-    if window is None:
-        return None
-    query = (
-        select(Slot)
-        .where(
-            Slot.service_id == service.id, Slot.status == SlotStatus.PUBLISHED, Slot.starts_at > work.now,
-            Slot.local_date.between(*window), has_free_place(work.now),
-        )
-        .options(*SHOWN)
-        .order_by(Slot.starts_at)
-        .limit(1)
-    )  # fmt: skip
-    return work.session.scalars(query).first()

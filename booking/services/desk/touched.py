@@ -23,10 +23,11 @@ from booking.models import (
     Slot,
 )
 from booking.services import candidates
-from booking.services.candidates import Found, wish_of
+from booking.services.candidates import Found
 from booking.services.clinics import Reach, Touched
-from booking.services.desk.suggestions import SHOWN, load
+from booking.services.desk.suggestions import load
 from booking.services.directory import LOADED
+from booking.services.slots import SLOT_DETAIL
 from booking.services.work import Work
 
 MOST_LOOKED_AT = 25
@@ -52,8 +53,8 @@ def seats(work: Work, reach: Reach) -> Seats:
     referrals = _loaded(work, [one.referral_id for one in asked])
     given: dict[int, int] = {}
     taken: dict[int, int] = {}
-    for one in asked:
-        found = candidates.find(work, wish_of(work, referrals[one.referral_id]), per_service=LOOKED_AT)
+    wishes = candidates.wishes_of(work, [referrals[one.referral_id] for one in asked])
+    for one, found in zip(asked, candidates.find_each(work, wishes, per_service=LOOKED_AT), strict=True):
         seat = next((slot for slot in found if slot.id not in gone and _spare(slot, taken) > 0), None)
         if seat is not None:
             given[one.referral_id], taken[seat.id] = seat.id, taken.get(seat.id, 0) + 1
@@ -115,6 +116,18 @@ def own_cancellation(work: Work, cancellation_id: int) -> ClinicCancellation:
     return found
 
 
+def cancelled_already(work: Work, digest: str) -> ClinicCancellation | None:
+    """The latest cancellation of exactly what this preview showed: where the page was sent twice."""
+    recent = {f"clinic-cancellation:{one.id}": one for one in recent_cancellations(work, most=50)}
+    query = select(AuditEntry.chain, AuditEntry.after).where(
+        AuditEntry.chain.in_(recent), AuditEntry.action == "clinic.cancel"
+    )
+    for row in work.rows(query).all():
+        if digest and row.after.get("digest") == digest:
+            return recent[row.chain]
+    return None
+
+
 def recent_cancellations(work: Work, *, most: int = 5) -> Sequence[ClinicCancellation]:
     """The latest of the actor's organisation, newest first."""
     own = ClinicCancellation.organisation_id == work.actor.organisation_id
@@ -167,7 +180,7 @@ def _now_at(work: Work, referral_ids: Sequence[int]) -> dict[int, Booking]:
     query = (
         select(Booking)
         .where(Booking.referral_id.in_(referral_ids), (Booking.state == BookingState.BOOKED) | kept)
-        .options(*(joinedload(Booking.slot).options(one) for one in SHOWN))
+        .options(*(joinedload(Booking.slot).options(one) for one in SLOT_DETAIL))
     )
     rows = work.session.scalars(query).unique().all()
     # Later ones win: the soonest of those kept, and before all the one that is booked.

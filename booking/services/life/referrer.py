@@ -92,8 +92,7 @@ def defer(work: Work, referral: Referral, given: Given) -> None:
         raise Invalid.field("service_id", "NOT_DIRECTLY_BOOKABLE", f"{service.name} is not booked online.")
     whole = referrals.own_referral(work, referral.ubrn)
     free = free_slots(work, whole, SlotSearch(service_ids=(service.id,), limit=1))
-    held = places.keeps_place_at(work, referral, service.id)
-    if free or held:
+    if free or service.id in places.keeps_places_at(work, referral):
         raise Conflict(
             f"{service.name} has appointments for this referral: it can't be left to the service to find one.",
             code="SLOTS_AVAILABLE",

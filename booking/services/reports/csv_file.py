@@ -37,7 +37,7 @@ def csv_of(published: Published, *, bom: bool = False) -> str:
         cells = []
         for column in columns:
             value = row[column.name]
-            hidden = value is None and column.kind is not Kind.TEXT
+            hidden = value is None and (column.kind is not Kind.TEXT or bool(column.of))
             cells.append(NOT_TOLD if hidden else safe(value))
         writer.writerow(cells)
     return (BOM if bom else "") + out.getvalue()

@@ -63,22 +63,25 @@ def ask(work: Work, name: str, asked: Asked) -> None:
     question = question_of(work, report, asked)
     if name in ALWAYS_LIVE or is_small(work):
         return
+    copy = work.session.scalars(_copy(work, report, question, asked).with_for_update()).first()
+    if copy is not None and copy.settled_at is None:
+        return
     own = work.actor.organisation_id
     waiting = select(func.count()).where(ReportCopy.organisation_id == own, _to_do())
     if (work.session.scalar(waiting) or 0) >= MOST_WAITING:
         raise Conflict(f"{MOST_WAITING} reports of yours are waiting already.", code="TOO_MANY_REPORTS")
+    if copy is not None:
+        copy.requested_at, copy.settled_at = work.now, None
+        work.session.flush()
+        return
     insert = postgresql.insert if work.postgresql else sqlite.insert
     work.session.execute(
         insert(ReportCopy)
         .values(
             organisation_id=own, name=name, question=_written(report, question, asked), requested_at=work.now
         )
-        .on_conflict_do_nothing()
+        .on_conflict_do_nothing()  # somebody else of the organisation asks for it at this moment
     )  # fmt: skip
-    copy = work.session.scalars(_copy(work, report, question, asked).with_for_update()).one()
-    if copy.settled_at is not None:
-        copy.requested_at, copy.settled_at = work.now, None
-    work.session.flush()
 
 
 def is_small(work: Work) -> bool:

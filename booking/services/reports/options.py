@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from booking.domain.words import OrganisationKind
 from booking.models import Organisation, Service, Specialty
 from booking.services.work import Work
-
-MOST = 400
 
 
 def specialties(work: Work) -> list[tuple[str, str]]:
     """Code and name, by name, of those some service is of."""
     used = select(Service.id).where(Service.specialty_code == Specialty.code).exists()
-    query = select(Specialty.code, Specialty.name).where(used).order_by(Specialty.name).limit(MOST)
+    query = select(Specialty.code, Specialty.name).where(used).order_by(Specialty.name)
     return [(row.code, row.name) for row in work.session.execute(query)]
 
 
 def providers(work: Work) -> list[tuple[str, str]]:
-    """ODS code and name, by name."""
-    kind = Organisation.kind == OrganisationKind.PROVIDER
-    query = select(Organisation.ods_code, Organisation.name).where(kind).order_by(Organisation.name).limit(MOST)
+    """ODS code and name, by name, of those that have or had a service."""
+    used = select(Service.id).where(Service.organisation_id == Organisation.id).exists()
+    query = select(Organisation.ods_code, Organisation.name).where(used).order_by(Organisation.name)
     return [(row.ods_code, row.name) for row in work.session.execute(query)]
 
 

@@ -9,6 +9,7 @@ from booking.domain.errors import FieldError, Invalid
 from booking.services.work import HOME_ZONE
 
 MOST_MONTHS = 36
+FIRST_YEAR = 2000
 
 
 def _next_month(day: date) -> date:
@@ -56,6 +57,9 @@ class Period:
 
 def period(first: date | None, last: date | None, *, today: date) -> Period:
     """The period asked for, or :class:`Invalid` by field; the last month that is over where nothing was given."""
+    given = (("from", first), ("to", last))
+    if odd := [name for name, day in given if day is not None and not FIRST_YEAR <= day.year <= today.year + 1]:
+        raise Invalid(*(FieldError(name, "YEAR", f"Name a year from {FIRST_YEAR} to {today.year}.") for name in odd))
     this_month = today.replace(day=1)
     yesterday = this_month - timedelta(days=1)
     last = last or (yesterday if first is None else _next_month(first) - timedelta(days=1))

@@ -11,9 +11,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from booking.domain.words import PlanRunState
 from booking.models import Organisation, PlanRun, Referral, ReferralService, Service
-from booking.services.planning.prices import of_the_region
+from booking.services.planning.prices import newest_applied
 from booking.services.reports import sql
 from booking.services.reports.table import BREAKDOWN, Question, Report, Row, count, statistic, text
 from booking.services.work import Work
@@ -21,11 +20,12 @@ from booking.services.work import Work
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MOST_SESSIONS = 100
 FENCED = "ring_fenced_fcfs"
+LONGER_BY = 1
+"""Days; less counts as the same."""
 
 
 def _summary(work: Work) -> Mapping[str, Any]:
-    query = select(PlanRun.summary).where(PlanRun.state == PlanRunState.APPLIED, of_the_region())
-    return work.session.scalar(query.order_by(PlanRun.id.desc()).limit(1)) or {}
+    return work.session.scalar(newest_applied(PlanRun.summary)) or {}
 
 
 def next_session(work: Work, question: Question) -> list[Row]:
@@ -96,8 +96,13 @@ def _group(breakdown: str, row: Mapping[str, Any]) -> Row:
         "people": row["people"], "breaches": ours["breaches"], "breaches_fenced": theirs["breaches"],
         "unplaced": ours["unplaced"], "mean_days": round(ours["mean_wait"]),
         "mean_days_fenced": round(theirs["mean_wait"]), "p95_days": ours["p95"], "p95_days_fenced": theirs["p95"],
-        "longest_weeks": ours["longest"] // 7,
+        "longest_weeks": ours["longest"] // 7, "they_wait": _verdict(ours["mean_wait"] - theirs["mean_wait"]),
     }  # fmt: skip
+
+
+def _verdict(days: float) -> str:
+    """Of the means as they are: rounded ones may differ by a day more or less."""
+    return "longer" if days > LONGER_BY else "shorter" if days < -LONGER_BY else "same"
 
 
 REPORTS = (
@@ -126,6 +131,10 @@ REPORTS = (
             statistic("p95_days", "people", "95 of 100 wait no longer under the plan", times=4),
             statistic("p95_days_fenced", "people", "95 of 100 wait no longer with ring-fenced slots", times=4),
             statistic("longest_weeks", "people", "Whole weeks of the longest wait under the plan", times=4),
+            text(
+                "they_wait", "Longer or shorter under the plan, by more than a day on average; else the same. By means "
+                "that are not rounded", of="people",
+            ),
         ),
         fairness, frozenset(), of_a_period=False,
     ),

@@ -28,6 +28,11 @@ class Asked:
     specialty: str | None = None
     priority: Priority | None = None
     provider: str | None = None
+    """ODS code, however it was typed."""
+
+    def __post_init__(self) -> None:
+        if self.provider is not None:
+            object.__setattr__(self, "provider", self.provider.strip().upper())
 
     @property
     def filters(self) -> dict[str, str]:
@@ -43,6 +48,13 @@ class Published:
     filters: Mapping[str, str]
     least: int
     rows: Sequence[Row]
+
+    @property
+    def file_name(self) -> str:
+        """Of a file that holds it, without its ending."""
+        of = self.period
+        when = f"{of.first:%Y-%m}-to-{of.last:%Y-%m}" if of is not None else f"{self.made_at:%Y-%m-%d}"
+        return f"{self.report.name}-{when}"
 
     @property
     def rule(self) -> str:
@@ -102,9 +114,7 @@ def question_of(work: Work, report: Report, asked: Asked) -> Question:
 def _provider(work: Work, code: str | None) -> int | None:
     if code is None:
         return None
-    query = select(Organisation.id).where(
-        Organisation.ods_code == code.strip().upper(), Organisation.kind == OrganisationKind.PROVIDER
-    )
+    query = select(Organisation.id).where(Organisation.ods_code == code, Organisation.kind == OrganisationKind.PROVIDER)
     return work.session.scalar(query)
 
 
@@ -115,7 +125,8 @@ def protected(row: Row, columns: Iterable[Column], least: int) -> dict[str, Valu
         value = row.get(column.name)
         match column.kind:
             case Kind.TEXT:
-                made[column.name] = value
+                known = not column.of or small_numbers.told(_whole(row.get(column.of[0])), least) is not None
+                made[column.name] = value if known else None
             case Kind.COUNT:
                 made[column.name] = small_numbers.told(_whole(value), least)
             case Kind.STATISTIC:

@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``of`` names the count a statistic is about, or the two counts (part, whole) of a percentage."""
+    """``of`` names the count a statistic or a text is about, or the two counts (part, whole) of a percentage."""
 
     name: str
     kind: Kind
@@ -36,8 +36,9 @@ class Column:
     """A statistic needs so many times the least number told."""
 
 
-def text(name: str, about: str) -> Column:
-    return Column(name, Kind.TEXT, about)
+def text(name: str, about: str, *, of: str | None = None) -> Column:
+    """With ``of`` it says something about people, and is told only where their count is."""
+    return Column(name, Kind.TEXT, about, () if of is None else (of,))
 
 
 def count(name: str, about: str) -> Column:

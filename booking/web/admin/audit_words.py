@@ -7,6 +7,7 @@ from typing import Any
 GROUPS: dict[str, dict[str, str]] = {
     "Referrals": {
         "referral.draft": "Began a referral",
+        "referral.save": "Changed a draft",
         "referral.issue": "Sent a referral",
         "referral.send_for_triage": "Sent a referral to be read first",
         "referral.convert_from_advice": "Made a referral of a request for advice",
@@ -43,6 +44,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "referral.decline_offer": "Said no to a time",
         "referral.propose_move": "Proposed an earlier time",
         "referral.offer_freed_place": "Passed a freed place on",
+        "freed.open_to_all": "Opened a freed place to everybody",
+        "referral.offers_withdrawn": "Took offered times back: the service changed",
+        "referral.outranked": "Gave a pencilled time to somebody with greater need",
         "clinic.cancel": "Called a clinic off",
     },
     "Patients": {
@@ -52,6 +56,26 @@ GROUPS: dict[str, dict[str, str]] = {
         "patient.correct": "Corrected a patient’s details",
         "patient.transfer": "Took a patient over from another practice",
         "patient.practice_closed": "A patient’s practice closed",
+        "patient.link": "Linked a patient to their health account",
+    },
+    "Requests for advice and files": {
+        "advice.ask": "Asked for advice",
+        "advice.ask_back": "Asked the practice something back",
+        "advice.reply": "Replied for the practice",
+        "advice.answer": "Gave advice",
+        "advice.final_advice": "Gave advice and ended the request",
+        "advice.refer_on": "Advised to refer",
+        "advice.close": "Closed a request for advice",
+        "advice.convert": "Made a request for advice a referral",
+        "advice.transfer_practice": "A request for advice moved practice with its patient",
+        "attachment.add": "Attached a file",
+        "attachment.remove": "Took a file away",
+        "attachment.scan": "Looked into a file",
+    },
+    "Keeping records": {
+        "retention.apply": "Looked for records past their time",
+        "retention.empty": "Emptied a record past its time",
+        "retention.pseudonymise": "Took a patient’s name from a record past its time",
     },
     "Services and rules": {
         "service.create": "Made a service",
@@ -62,6 +86,11 @@ GROUPS: dict[str, dict[str, str]] = {
         "policy.publish": "Published a planning policy",
         "policy.revert": "Brought an earlier planning policy back",
         "policy_preview.request": "Asked for a preview of a policy",
+        "plan.apply": "Applied a plan",
+        "publish": "Published times",
+        "session-template.save": "Kept a session to use again",
+        "session-template.delete": "Deleted a kept session",
+        "import": "Loaded a table",
     },
     "People and access": {
         "account.create": "Made an account",

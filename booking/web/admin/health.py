@@ -29,7 +29,7 @@ JOBS = {
 }
 QUEUES = {
     "messages": "Messages to send", "attachments": "Attachments to look into", "plans": "Plans asked for",
-    "previews": "Previews of policies asked for",
+    "previews": "Previews of policies asked for", "reports": "Reports asked for",
 }  # fmt: skip
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
-
-from cryptography.fernet import InvalidToken
-from flask import flash, redirect, render_template, request, session, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.domain.errors import BookingError, NotFound
@@ -16,14 +12,13 @@ from booking.services import people
 from booking.services.accounts import ROLES_AT
 from booking.services.people import Member
 from booking.web import say
-from booking.web.admin import MAY, managers_only
+from booking.web.admin import MAY, managers_only, shown_once
 from booking.web.base import blp
 from booking.web.forms import Form
 from booking.web.staff import my_organisation
 
-SECRET = "first"  # noqa: S105  # the name of a key, not a secret
-"""The key in the cookie under which a first password waits, sealed, for the page that shows it once."""
-GOOD_FOR = timedelta(minutes=10)
+FIRST = "first"
+"""The key in the cookie under which a first password waits for the page that shows it."""
 PASSWORD, PROVIDER = "password", "provider"
 FAULTS = ("username", "name", "roles", "how")
 
@@ -82,7 +77,7 @@ def person_new_send() -> ResponseReturnValue:
         form.refuse(refused, FAULTS, "username")
         return _new_page(form), 422
     if password:
-        _keep(member.account.id, password)
+        shown_once.keep(FIRST, member.account.id, password)
     flash(f"{member.account.name} can sign in now.", "success")
     return redirect(url_for("web.person", account_id=member.account.id))
 
@@ -106,7 +101,7 @@ def _person_page(member: Member, refused: str = "") -> str:
     mine = member.account.id == work().actor.account_id
     return render_template(
         "admin/person.html", member=member, organisation=my_organisation(), may=MAY, mine=mine, refused=refused,
-        others=[role for role in roles_here() if role not in member.roles], first=_kept(member.account.id),
+        others=[role for role in roles_here() if role not in member.roles], first=_first(member.account.id),
         manager=people.MANAGER_OF[my_organisation().kind],
     )  # fmt: skip
 
@@ -145,24 +140,12 @@ def _change(member: Member, what: str, role: Role | None) -> str:
         return f"{who} can sign in again." if what == "reactivate" else f"{who} is shut out and signed out everywhere."
     if what == "password":
         _, password = people.new_first_password(unit, key)
-        _keep(key, password)
+        shown_once.keep(FIRST, key, password)
         return f"{who} has a new first password. The old one does not work any more."
     raise NotFound("There is no such change.")
 
 
-def _keep(account_id: int, password: str) -> None:
-    """For the next page, sealed in the manager's own cookie: reloading it does not make another."""
-    raw = json.dumps({"account": account_id, "password": password, "at": work().now.isoformat()})
-    session[SECRET] = work().keys.seal(raw.encode()).decode()
-
-
-def _kept(account_id: int) -> str:
-    """The first password just made for this account; it is shown once, and then it is gone from the cookie."""
-    try:
-        raw = json.loads(work().keys.open(str(session.get(SECRET, "")).encode()))
-    except (InvalidToken, ValueError):
-        return ""
-    if raw["account"] != account_id:
-        return ""
-    del session[SECRET]
-    return str(raw["password"]) if work().now - datetime.fromisoformat(raw["at"]) <= GOOD_FOR else ""
+def _first(account_id: int) -> str:
+    """The first password just made for this account: shown once."""
+    kept = shown_once.take(FIRST, account_id)
+    return kept[1] if kept is not None else ""

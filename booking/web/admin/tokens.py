@@ -10,31 +10,45 @@ from booking.domain.words import Role
 from booking.edge.flask_app import work
 from booking.services import people
 from booking.services.accounts import LONGEST_TOKEN_DAYS
-from booking.web.admin import managers_only
+from booking.services.work import HOME_ZONE
+from booking.web.admin import managers_only, shown_once
 from booking.web.admin.people import role_choices, roles_here
 from booking.web.base import blp
 from booking.web.forms import Form, read_key
 from booking.web.staff import my_organisation
 
+MADE = "made"
+"""The key in the cookie under which a token waits for the page that shows it."""
+
 
 @blp.get("/staff/admin/tokens")
 @managers_only
 def tokens() -> str:
-    """The tokens of your organisation's system clients that still work, and a form for another."""
+    """The tokens of your organisation's system clients that still work, and a form for another.
+
+    One made a moment ago is shown first: once, and nobody can read it again.
+    """
+    if (kept := shown_once.take(MADE)) is not None:
+        for one in people.list_tokens(work()):
+            if one.session.id == kept[0]:
+                return render_template(
+                    "admin/token_made.html", made=one, token=kept[1], organisation=my_organisation(),
+                    url=work().config.public_url,
+                )  # fmt: skip
     return _page(Form({"days": "365"}))
 
 
 def _page(form: Form) -> str:
     return render_template(
         "admin/tokens.html", form=form, tokens=people.list_tokens(work()), choices=role_choices(),
-        longest=LONGEST_TOKEN_DAYS, organisation=my_organisation(), today=work().today,
+        longest=LONGEST_TOKEN_DAYS, organisation=my_organisation(), today=work().today, home=HOME_ZONE,
     )  # fmt: skip
 
 
 @blp.post("/staff/admin/tokens")
 @managers_only
 def token_new() -> ResponseReturnValue:
-    """Make a token: this page shows it once, and nobody can read it again."""
+    """Make a token: the page that follows shows it once, and nobody can read it again."""
     form = Form(request.form)
     client = form.text("client", "Enter the name of the system", most=80)
     role = next((one for one in roles_here() if one.value == form.get("role")), None)
@@ -46,14 +60,12 @@ def token_new() -> ResponseReturnValue:
     if not form.errors and isinstance(role, Role) and days is not None:
         try:
             with work().session.begin_nested():
-                made, account = people.issue_token(work(), client, role, int(days))
+                made, _ = people.issue_token(work(), client, role, int(days))
         except BookingError as refused:
             form.refuse(refused, ("client", "role", "days"), "client")
         else:
-            return render_template(
-                "admin/token_made.html", made=made, client=account, organisation=my_organisation(),
-                url=work().config.public_url,
-            )  # fmt: skip
+            shown_once.keep(MADE, made.session_id, made.token)
+            return redirect(url_for("web.tokens"))
     return _page(form), 422
 
 

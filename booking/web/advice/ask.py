@@ -12,15 +12,15 @@ from werkzeug.datastructures import MultiDict
 from booking.domain.advice import LONGEST_MESSAGE
 from booking.domain.errors import BookingError, Conflict, Invalid
 from booking.domain.targets import age_on
-from booking.domain.words import AdviceState, Priority
+from booking.domain.words import AdviceState, AdviceTurn, Priority
 from booking.edge.flask_app import work
-from booking.models import AdviceRequest, Patient
+from booking.models import AdviceMessage, AdviceRequest, Attachment, Patient
 from booking.services import advice, advice_files, directory, patients
 from booking.services.advice import NewAdvice, gives_advice
 from booking.services.search import FoundService, ServiceSearch, find_services
 from booking.web import say
 from booking.web.base import blp
-from booking.web.forms import Form
+from booking.web.forms import Form, read_keys
 from booking.web.referrer import form as reading
 from booking.web.referrer.common import (
     PRIORITIES,
@@ -28,7 +28,6 @@ from booking.web.referrer.common import (
     is_admin,
     items,
     my_practice,
-    read_keys,
     read_priority,
     referrers_only,
 )
@@ -87,7 +86,7 @@ def _ask(form: Form, patient: Patient | None, letter: Letter | None) -> AdviceRe
     try:
         with attempt():
             patients.own_patient(work(), patient.id, lock=True)  # two clicks queue here
-            twin = _same_again(new)
+            twin = _same_again(new, letter)
             if twin is not None:
                 return twin
             made = advice.ask(work(), new)
@@ -99,13 +98,24 @@ def _ask(form: Form, patient: Patient | None, letter: Letter | None) -> AdviceRe
         return None
 
 
-def _same_again(new: NewAdvice) -> AdviceRequest | None:
+def _same_again(new: NewAdvice, letter: Letter | None) -> AdviceRequest | None:
+    """The same question asked a moment ago, to the last letter of it."""
+    first = select(AdviceMessage.id).where(
+        AdviceMessage.advice_id == AdviceRequest.id, AdviceMessage.turn == AdviceTurn.QUESTION,
+        AdviceMessage.text == new.text.strip(),
+    )  # fmt: skip
     query = select(AdviceRequest).where(
         AdviceRequest.patient_id == new.patient_id, AdviceRequest.service_id == new.service_id,
-        AdviceRequest.subject == new.subject, AdviceRequest.state == AdviceState.AWAITING_PROVIDER,
+        AdviceRequest.priority == new.priority, AdviceRequest.subject == new.subject.strip(), first.exists(),
+        AdviceRequest.convertible == new.convertible,
+        AdviceRequest.referrer == (new.referrer or work().actor.name).strip(),
+        AdviceRequest.state == AdviceState.AWAITING_PROVIDER,
         AdviceRequest.practice_id == work().actor.organisation_id,
         AdviceRequest.created_at > work().now - SAME_AGAIN,
     )  # fmt: skip
+    if letter is not None:
+        attached = select(Attachment.id).where(Attachment.advice_id == AdviceRequest.id, letter.stored())
+        query = query.where(attached.exists())
     return work().session.scalars(query.limit(1)).first()
 
 

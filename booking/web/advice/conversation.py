@@ -18,9 +18,9 @@ from booking.services.advice_referral import Conversion
 from booking.web import say
 from booking.web.advice.lists import STATES, asks, both_sides
 from booking.web.base import blp
-from booking.web.forms import Form
+from booking.web.forms import Form, read_keys, read_version
 from booking.web.referrer import form as reading
-from booking.web.referrer.common import PRIORITIES, attempt, read_keys, read_priority
+from booking.web.referrer.common import PRIORITIES, attempt, read_priority
 from booking.web.referrer.form import Letter
 
 CHANGED = "Something was said or attached since you opened this page. Read it below, then send again."
@@ -66,7 +66,8 @@ def page(found: AdviceRequest, form: Form, status: int | None = None) -> Respons
     files = advice.files(work(), found)
     shown = render_template(
         "advice/conversation.html", asked=found, form=form, said=advice.conversation(work(), found), turns=TURNS,
-        files=files, states=STATES, asks=asks(), says=[(one, words) for one, words in SAYS.items() if one in can],
+        files=files, file_states=say.FILE_STATES, states=STATES, asks=asks(),
+        says=[(one, words) for one, words in SAYS.items() if one in can],
         can_close=AdviceAction.CLOSE in can, can_convert=AdviceAction.CONVERT in can,
         can_refer=AdviceAction.REFER_ON in can, over=found.state in (AdviceState.CLOSED, AdviceState.CONVERTED),
         ubrn=advice.referral_of(work(), found), organisation=work().actor.organisation_id,
@@ -74,11 +75,6 @@ def page(found: AdviceRequest, form: Form, status: int | None = None) -> Respons
         age=age_on(found.patient.date_of_birth, work().today), label=say.label,
     )  # fmt: skip
     return shown, status or (422 if form.errors else 200)
-
-
-def _version(form: Form) -> int:
-    text = form.get("version")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
 
 
 @blp.post("/staff/advice/<reference>/say")
@@ -99,7 +95,7 @@ def advice_say(reference: str) -> ResponseReturnValue:
     said = Said(text, form.text("on_behalf_of", most=200) or None)
     try:
         with attempt():
-            advice.contribute(work(), found.reference, action, said, version=_version(form))
+            advice.contribute(work(), found.reference, action, said, version=read_version(form.get("version")))
     except StaleVersion:
         form.fail("text", CHANGED)
         return page(advice.own_advice(work(), reference), form, 409)
@@ -157,7 +153,7 @@ def advice_convert_send(reference: str) -> ResponseReturnValue:
     how = Conversion(keys[0], comment, read_priority(form.get("priority")))
     try:
         with attempt():
-            advice_referral.convert(work(), found.reference, how, version=_version(form))
+            advice_referral.convert(work(), found.reference, how, version=read_version(form.get("version")))
     except StaleVersion:
         form.fail("comment", CHANGED)
         return _convert_page(advice.own_advice(work(), reference), form, 409)

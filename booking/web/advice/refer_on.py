@@ -16,7 +16,7 @@ from booking.models import AdviceRequest
 from booking.services import advice, advice_referral
 from booking.web.advice.conversation import CHANGED, possible
 from booking.web.base import blp
-from booking.web.forms import Form
+from booking.web.forms import Form, read_version
 from booking.web.referrer import form as reading
 from booking.web.referrer.common import (
     PRIORITIES,
@@ -94,13 +94,12 @@ def advice_refer_send(reference: str) -> ResponseReturnValue:
 
 def _send(form: Form, found: AdviceRequest, letter: Letter | None) -> str | None:
     new = reading.read_referral(form, found.patient_id, clinics(), draft=False)
-    version = form.get("version")
     if new is None:
         return None
     with attempt():
         _, made, code = advice_referral.refer_on(
             work(), found.reference, lambda patient_id: replace(new, patient_id=patient_id),
-            version=int(version) if version.isascii() and version.isdigit() and len(version) < 18 else 0,
+            version=read_version(form.get("version")),
         )  # fmt: skip
         if letter is not None:
             attach_letter(made.ubrn, letter)

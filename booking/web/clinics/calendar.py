@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta, tzinfo
 
 from flask import render_template, request
 
@@ -16,7 +15,7 @@ from booking.services import clinic_calendar, clinic_guests
 from booking.services.clinic_calendar import Cell, DaySlot
 from booking.services.clinic_guests import Guest
 from booking.services.holidays import named_bank_holidays
-from booking.web import forms, say
+from booking.web import forms, say, shown
 from booking.web.base import blp
 from booking.web.clinics import where
 from booking.web.clinics.where import Where
@@ -55,13 +54,9 @@ def clock(local: datetime) -> str:
     return f"{local:%H:%M} {local.tzname()}" if twice else f"{local:%H:%M}"
 
 
-def clocks_change(day: date, zone: ZoneInfo) -> str:
+def clocks_change(day: date, zone: tzinfo | None) -> str:
     """What is said of a day on which the clocks change; empty for any other."""
-    begins, ends = (datetime.combine(one, time(), zone) for one in (day, day + timedelta(days=1)))
-    before, after = begins.utcoffset(), ends.utcoffset()
-    if before is None or after is None or before == after:
-        return ""
-    return "The clocks go forward" if after > before else "The clocks go back"
+    return {1: "The clocks go forward", -1: "The clocks go back", 0: ""}[shown.clocks_go(day, zone)]
 
 
 def _words(cell: Cell) -> tuple[str, str]:
@@ -110,7 +105,7 @@ def _days(cells: Sequence[Cell], monday: date, at: Where) -> tuple[list[Day], li
         day = monday + timedelta(days=number)
         mine = [cell for cell in cells if cell.local.date() == day]
         zone = mine[0].local.tzinfo if mine else None
-        change = clocks_change(day, zone) if isinstance(zone, ZoneInfo) else ""
+        change = clocks_change(day, zone)
         if not mine and number > 4:
             continue
         rows = [
@@ -121,6 +116,9 @@ def _days(cells: Sequence[Cell], monday: date, at: Where) -> tuple[list[Day], li
         holiday = f"Bank holiday: {holidays[day]}" if day in holidays else ""
         made.append(Day(day, rows, summary(mine) if mine else "", used(mine), holiday or change))
     return made, list(hours)
+
+
+blp.add_app_template_filter(shown.needs, "needs")
 
 
 @blp.get("/staff/clinic")
@@ -197,9 +195,10 @@ def clinic_day() -> str:
         "clinics/day.html", organisation=my_organisation(), at=at, day=day, rows=rows,
         clinics=[] if after else clinic_calendar.clinics(unit, at.scope, day),
         before=day - timedelta(days=1), after=day + timedelta(days=1), monday=day - timedelta(days=day.weekday()),
-        note=clocks_change(day, zone) if isinstance(zone, ZoneInfo) else "", holiday=named_bank_holidays().get(day),
+        note=clocks_change(day, zone), holiday=named_bank_holidays().get(day),
         next_page=forms.write_cursor(slots[-1].starts_at, slots[-1].id) if more else None, later=after is not None,
-        focus=_next_to_record(rows), clock=clock, ahead=say.ahead(day, unit.today) if day >= unit.today else "",
+        focus=_next_to_record(rows), clock=clock, nobody=where.NOBODY,
+        ahead=say.ahead(day, unit.today) if day >= unit.today else "",
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.domain.errors import BookingError, Conflict
+from booking.domain.errors import BookingError
 from booking.domain.words import PROVIDERS
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
@@ -78,14 +78,12 @@ def publish_upload_send(upload_id: int) -> ResponseReturnValue:
     """Publish the file that was looked at: all of it, or its good rows."""
     good_only = request.form.get("step") == "good"
     before = slot_uploads.own(work(), upload_id).taken_at
-    try:
-        with work().session.begin_nested():
-            upload = slot_uploads.take(work(), upload_id, good_only=good_only)
-    except Conflict as error:
-        flash(f"{error.message} Look at the file again: choose it once more.")
-        return redirect(url_for("web.publish_upload", upload_id=upload_id))
+    upload = slot_uploads.take(work(), upload_id, good_only=good_only)
     found = slot_uploads.found_in(upload)
-    if before is None:
+    if upload.taken_at is None:
+        flash(f"Nothing was published: {say.count(found.refused, 'row')} would be refused now. What is wrong with each "
+              "stands below.", "told")  # fmt: skip
+    elif before is None:
         said = ", ".join(f"{number} {word}" for word, number in found.counts.items()) or "nothing to do"
         flash(f"{say.count(found.good, 'row')} taken: {said}.", "success")
     return redirect(url_for("web.publish_upload", upload_id=upload_id))

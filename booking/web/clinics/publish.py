@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
-from booking.domain.errors import BookingError, Invalid, NotFound
+from booking.domain.errors import BookingError, Conflict, Invalid, NotFound
 from booking.domain.slot import Result
 from booking.domain.words import PROVIDERS, ConsultationMode, Priority
 from booking.edge.flask_app import work
@@ -149,12 +149,20 @@ def _done(form: Form, new: NewPublication, tried: Tried) -> ResponseReturnValue:
     said = ", ".join(f"{say.count(counts[kind], 'time')} {words}" for kind, words in parts if counts[kind])
     name = form.get("keep").strip()
     if name:
-        with work().session.begin_nested():
-            session_templates.save(work(), new.service_id, name[:100], session_form.lasting(form))
-        said += f". Kept as the template “{name[:100]}”"
+        said += f". {_keep(form, new.service_id, name[:100])}"
     flash(f"{said}.", "success")
     day = tried.first_day or work().today
     return redirect(url_for("web.clinic", service=new.service_id, week=day.isoformat()))
+
+
+def _keep(form: Form, service_id: int, name: str) -> str:
+    """Keep what was filled in as a template, and say so; what is published stays where there is no room for it."""
+    try:
+        with work().session.begin_nested():
+            session_templates.save(work(), service_id, name, session_form.lasting(form))
+    except Conflict as full:
+        return f"Not kept as the template “{name}”. {full.message.removesuffix('.')}"
+    return f"Kept as the template “{name}”"
 
 
 @blp.post("/staff/publish/templates/<key:template_id>/delete")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -76,31 +76,8 @@ def day(form: Form, name: str, what: str) -> date | None:
     return found
 
 
-def clock(form: Form, name: str, what: str, *, needed: bool = True) -> time | None:
-    text = form.get(name).strip()
-    if not text:
-        if needed:
-            form.fail(name, f"Enter {what}")
-        return None
-    try:
-        found = time.fromisoformat(text)
-    except ValueError:
-        form.fail(name, f"{what.capitalize()} must be a time like 09:00 or 13:30")
-        return None
-    if found.second or found.microsecond or found.tzinfo:
-        form.fail(name, f"{what.capitalize()} must be a whole minute, like 09:00")
-        return None
-    return found
-
-
 def whole(form: Form, name: str, what: str, least: int, most: int, *, needed: bool = True) -> int | None:
-    text = form.get(name).strip()
-    if not text and not needed:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and least <= int(text) <= most):
-        form.fail(name, f"{what} must be a whole number from {least} to {most}")
-        return None
-    return int(text)
+    return form.whole(name, f"{what} must be a whole number from {least} to {most}", least, most, needed=needed)
 
 
 def detail(form: Form, known: Own) -> Detail | None:
@@ -158,8 +135,8 @@ def read(form: Form, known: Own) -> NewPublication | None:
     if not weekdays:
         form.fail("weekday", "Choose at least one day of the week")
     every = whole(form, "every", "The number of weeks", 1, MOST_EVERY)
-    starts, ends, minutes = _times(form)
-    pause = [clock(form, name, f"when the break {name[6:]}", needed=False) for name in ("break_starts", "break_ends")]
+    pause = [form.clock(name, f"when the break {name[6:]}", needed=False) for name in ("break_starts", "break_ends")]
+    starts, ends, minutes = _times(form, pause[0], pause[1])
     name = _name(form)
     struck = left_out(form)
     if form.errors or service is None or common is None or first is None or last is None:
@@ -172,20 +149,31 @@ def read(form: Form, known: Own) -> NewPublication | None:
     return NewPublication(service, sessions=[SessionDraft(session, common)], source="Publishing page")
 
 
-def _times(form: Form) -> tuple[time | None, time | None, int | None]:
+def _times(
+    form: Form, pause_starts: time | None, pause_ends: time | None
+) -> tuple[time | None, time | None, int | None]:  # fmt: skip
     """From when to when, and how long each: the end may be given as a number of appointments."""
-    starts = clock(form, "starts", "when the session starts")
-    ends = clock(form, "ends", "when the session ends", needed=False)
+    starts = form.clock("starts", "when the session starts")
+    ends = form.clock("ends", "when the session ends", needed=False)
     minutes = whole(form, "minutes", "The length in minutes", SHORTEST, LONGEST)
     number = whole(form, "number", "The number of appointments", 1, MOST_IN_A_ROW, needed=False)
     if ends is None and number is None:
         form.fail("ends", "Enter when the session ends, or how many appointments it has")
     if number is not None and starts is not None and minutes is not None:
-        last = datetime.combine(date.min, starts) + timedelta(minutes=number * minutes)
+        last = datetime.combine(date.min, starts) + number * timedelta(minutes=minutes)
+        if pause_starts is not None and pause_ends is not None:
+            last = _end_after(number, timedelta(minutes=minutes), starts, pause_starts, pause_ends)
         if last.date() > date.min:
             form.fail("number", "So many appointments go beyond midnight: make it two sessions")
         return starts, last.time(), minutes
     return starts, ends, minutes
+
+
+def _end_after(number: int, length: timedelta, starts: time, pause_starts: time, pause_ends: time) -> datetime:
+    """When so many appointments are over: those that don't fit before the break come after it."""
+    first, pause, on = (datetime.combine(date.min, one) for one in (starts, pause_starts, pause_ends))
+    before = max(pause - first, timedelta()) // length
+    return first + number * length if number <= before else max(first, on) + (number - before) * length
 
 
 def _name(form: Form) -> str:
@@ -206,11 +194,12 @@ def _weeks_off(first: date, last: date, every: int) -> Iterable[LeftOut]:
         monday, number = monday + timedelta(weeks=1), number + 1
 
 
-def beside(form: Form, error: BookingError, otherwise: str) -> None:
-    """A refusal of the publishing service beside the box it is about: ``sessions.0.practitioner``."""
+def beside(form: Form, error: BookingError, otherwise: str, boxes: Collection[str] = FIELDS) -> None:
+    """A refusal of the publishing service beside the box it is about: ``sessions.0.practitioner``. ``boxes`` are those
+    that the page has."""
     for fault in error.errors:
         parts = [part for part in fault.field.split(".") if not part.isdigit() and part not in ("sessions", "slots")]
         name = _BESIDE.get(parts[0], parts[0]) if parts else "leave_out"
-        form.fail(name if name in FIELDS else otherwise, fault.message)
+        form.fail(name if name in boxes else otherwise, fault.message)
     if not error.errors:
         form.fail(otherwise, error.message)

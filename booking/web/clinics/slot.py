@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import joinedload
 from werkzeug.datastructures import MultiDict
 
-from booking.domain.errors import BookingError
-from booking.domain.slot import Result
+from booking.domain.errors import BookingError, Invalid
+from booking.domain.slot import Result, instant
 from booking.domain.words import PROVIDERS, SlotStatus
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
@@ -27,6 +27,8 @@ from booking.web.clinics.calendar import DayRow, clock
 from booking.web.clinics.publish import MODES, PRIORITIES
 from booking.web.forms import Form
 from booking.web.staff import my_organisation
+
+BOXES = ("date", "starts", "minutes", "practitioner", "mode", "capacity", "appointment_type", "priority")
 
 
 def _own(slot_id: int) -> Slot:
@@ -45,11 +47,12 @@ def _shown(slot: Slot) -> DaySlot:
     )  # fmt: skip
 
 
-def _as_it_is(draft: SlotDraft) -> Form:
-    starts, ends, detail = draft.starts_at, draft.ends_at, draft.detail
+def _as_it_is(slot: Slot) -> Form:
+    draft = session_copies.draft(slot)
+    starts, detail = draft.starts_at, draft.detail
     return Form(MultiDict([
         ("date", starts.date().isoformat()), ("starts", f"{starts:%H:%M}"),
-        ("minutes", str(int((ends - starts) / timedelta(minutes=1)))), ("practitioner", detail.practitioner or ""),
+        ("minutes", str(_shown(slot).minutes)), ("practitioner", detail.practitioner or ""),
         ("mode", detail.mode.value), ("capacity", str(detail.capacity)), ("appointment_type", detail.appointment_type),
         *(("priority", one.value) for one in detail.priorities),
     ]))  # fmt: skip
@@ -63,7 +66,7 @@ def _page(slot: Slot, form: Form | None = None) -> str:
     kept = clinic_guests.held(work(), [shown]).get(slot.id, 0)
     return render_template(
         "clinics/slot.html", organisation=my_organisation(), slot=slot, time=clock(shown.local),
-        row=DayRow(shown, clock(shown.local), "", come, kept), form=form or _as_it_is(session_copies.draft(slot)),
+        row=DayRow(shown, clock(shown.local), "", come, kept), form=form or _as_it_is(slot),
         open=form is not None, modes=MODES, priorities=PRIORITIES,
         practitioners=[("", "Nobody in particular"), *((one.more, one.name) for one in known.practitioners)],
     )  # fmt: skip
@@ -82,15 +85,25 @@ def clinic_slot_send(slot_id: int) -> ResponseReturnValue:
     """Change a time that nobody has: when it is, how long, with whom, for how many."""
     slot, form = _own(slot_id), Form(request.form)
     detail = session_form.detail(form, clinic_calendar.own(work()))
-    day, starts = session_form.day(form, "date", "the date"), session_form.clock(form, "starts", "the time")
+    day, starts = session_form.day(form, "date", "the date"), form.clock("starts", "the time")
     minutes = session_form.whole(form, "minutes", "The length in minutes", session_form.SHORTEST, session_form.LONGEST)
     if detail is None or day is None or starts is None or minutes is None:
         return _page(slot, form), 422
     begins, before = datetime.combine(day, starts), session_copies.draft(slot)
     if begins == before.starts_at.replace(tzinfo=None):
         begins = before.starts_at  # in the hour that comes twice it stays the one it was
-    ends = begins + timedelta(minutes=minutes)
+    begins, ends = _span(begins, minutes, ZoneInfo(slot.time_zone))
     return _publish(slot, SlotDraft(slot.provider_slot_id, begins, ends, detail), form)
+
+
+def _span(begins: datetime, minutes: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """From when to when, as instants: by the clock the end may be before the start. What is no instant stays as typed,
+    and is refused where it is published."""
+    try:
+        starts = instant(begins, zone, field="starts_at")
+    except Invalid:
+        return begins, begins + timedelta(minutes=minutes)
+    return starts, starts + timedelta(minutes=minutes)
 
 
 def _publish(slot: Slot, draft: SlotDraft, form: Form | None) -> ResponseReturnValue:
@@ -102,7 +115,7 @@ def _publish(slot: Slot, draft: SlotDraft, form: Form | None) -> ResponseReturnV
     except BookingError as error:
         if error.status == 404:
             raise
-        session_form.beside(given, error, "starts")
+        session_form.beside(given, error, "starts", BOXES)
         return _page(_own(slot.id), given), 422
     outcome = done.lines[0].outcome
     if not done.kept:

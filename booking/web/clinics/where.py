@@ -14,6 +14,8 @@ from booking.services.clinic_calendar import Named, Own, Scope
 from booking.web import forms
 
 Options = list[dict[str, str]]
+NOBODY = "none"
+"""In an address, where a clinician's key would be: times that name none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +26,17 @@ class Where:
     service: int | None
     practitioner: int | None
     site: int | None
+    nobody: bool
+    """Only times without a clinician."""
 
     @property
     def scope(self) -> Scope:
-        return clinic_calendar.scope(self.known, self.service, self.practitioner, self.site)
+        return clinic_calendar.scope(self.known, self.service, self.practitioner, self.site, nobody=self.nobody)
 
     @property
-    def asked(self) -> dict[str, int]:
-        chosen = {"service": self.service, "practitioner": self.practitioner, "site": self.site}
+    def asked(self) -> dict[str, int | str]:
+        who = NOBODY if self.nobody else self.practitioner
+        chosen = {"service": self.service, "practitioner": who, "site": self.site}
         return {name: key for name, key in chosen.items() if key is not None}
 
     def link(self, endpoint: str, **values: Any) -> str:
@@ -44,6 +49,7 @@ class Where:
         kinds = ((self.known.services, self.service), (self.known.practitioners, self.practitioner),
                  (self.known.sites, self.site))  # fmt: skip
         names = [one.name for known, key in kinds for one in known if one.id == key]
+        names += ["nobody in particular"] if self.nobody else []
         return ", ".join(names) or "All services"
 
     def options(self, kind: str, everything: str) -> Options:
@@ -54,7 +60,9 @@ class Where:
             (one.id, f"{one.name} ({one.more})" if one.more and names.count(one.name) > 1 else one.name)
             for one in known
         ]
-        return [{"value": "", "text": everything}] + [{"value": str(key), "text": text} for key, text in items]
+        nobody = [{"value": NOBODY, "text": "Nobody in particular"}] if kind == "practitioners" else []
+        chosen = [{"value": str(key), "text": text} for key, text in items]
+        return [{"value": "", "text": everything}, *chosen, *nobody]
 
 
 def read() -> Where:
@@ -66,8 +74,9 @@ def read() -> Where:
         return key if any(other.id == key for other in among) else None
 
     return Where(
-        known, one("service", known.services), one("practitioner", known.practitioners), one("site", known.sites)
-    )
+        known, one("service", known.services), one("practitioner", known.practitioners), one("site", known.sites),
+        nobody=request.args.get("practitioner") == NOBODY,
+    )  # fmt: skip
 
 
 def day_asked(name: str) -> date:

@@ -152,8 +152,8 @@ def said(value: float, unit: str) -> str:
     number = f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
     if unit == "%":
         return f"{number}%"
-    if unit == "days" and value == 1:
-        return "1 day"
+    if value == 1:
+        unit = unit.removesuffix("s")
     return f"{number} {unit}".strip()
 
 

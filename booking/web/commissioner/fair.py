@@ -18,8 +18,6 @@ BREAKDOWNS = {
     "language": "By language of letters",
     "commissioner": "By commissioner",
 }
-LONGER_BY = 1
-"""Days; less counts as the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +26,10 @@ class Group:
     people: int | None
     breaches: int | None
     breaches_before: int | None
-    unplaced: int | None
     mean: int | None
     mean_before: int | None
-    p95: int | None
-    p95_before: int | None
-    longest_weeks: int | None
-
-    @property
-    def verdict(self) -> str:
-        """``longer``, ``shorter``, ``same``, or ``few`` where too few are in the group to say."""
-        if self.mean is None or self.mean_before is None:
-            return "few"
-        days = self.mean - self.mean_before
-        return "longer" if days > LONGER_BY else "shorter" if days < -LONGER_BY else "same"
+    verdict: str
+    """``longer``, ``shorter``, ``same``, or ``few`` where too few are in the group to say."""
 
     @property
     def days(self) -> int:
@@ -52,6 +40,11 @@ class Group:
 class Fairness:
     everybody: Group
     breakdowns: list[tuple[str, list[Group]]]
+
+    @property
+    def judged(self) -> bool:
+        """Whether any group is large enough to say how its waits change."""
+        return any(one.verdict != "few" for _, groups in self.breakdowns for one in groups)
 
     @property
     def longer(self) -> list[tuple[str, Group]]:
@@ -82,6 +75,5 @@ def _group(row: Row) -> Group:
 
     return Group(
         _named(str(row["name"])), number("people"), number("breaches"), number("breaches_fenced"),
-        number("unplaced"), number("mean_days"), number("mean_days_fenced"), number("p95_days"),
-        number("p95_days_fenced"), number("longest_weeks"),
+        number("mean_days"), number("mean_days_fenced"), str(row.get("they_wait") or "few"),
     )  # fmt: skip

@@ -8,16 +8,19 @@ from typing import Any
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from booking.domain.errors import Conflict
 from booking.edge.flask_app import work
+from booking.models import PlanRun
 from booking.services import policy as policies
 from booking.services.planning import runs
 from booking.services.reports import kept, options
 from booking.services.reports import overview as year
 from booking.services.reports.kept import AtHand
 from booking.services.reports.publish import Asked
+from booking.services.reports.told_plan import told_summary
 from booking.web.base import blp
 from booking.web.commissioner import figures, reading
-from booking.web.commissioner.plan_words import comparison
+from booking.web.commissioner.plan_words import Compared, comparison
 from booking.web.commissioner.sessions import sessions
 from booking.web.staff import my_organisation
 
@@ -38,7 +41,7 @@ def overview() -> str:
         "commissioner/overview.html", organisation=my_organisation(), by=by, chosen=_chosen(request.args),
         panels=figures.over_time(made, asked), groups=figures.by_group(made, asked, by),
         specialties=options.specialties(work()), providers=options.providers(work()), state=_state(at_hand),
-        run=run, compared=comparison(run.summary) if run is not None else [], sessions=sessions(NEXT_SHOWN),
+        run=run, compared=_compared(run), sessions=sessions(NEXT_SHOWN),
         policy=policies.current_version(work().session, work().today),
     )  # fmt: skip
 
@@ -47,9 +50,17 @@ def overview() -> str:
 @reading
 def overview_send() -> ResponseReturnValue:
     """Have the overview's figures made anew by the scheduler."""
-    kept.ask_all(work(), _questions(request.form).items())
-    flash("The figures are being made. This page shows them as soon as they are there.", "info")
+    try:
+        kept.ask_all(work(), _questions(request.form).items())
+    except Conflict as error:
+        flash(f"{error.message} Ask again when some of them are there.", "info")
+    else:
+        flash("The figures are being made. This page shows them as soon as they are there.", "info")
     return redirect(url_for("web.overview", **_chosen(request.form)))
+
+
+def _compared(run: PlanRun | None) -> list[Compared]:
+    return comparison(told_summary(work(), run.id, run.summary)) if run is not None else []
 
 
 def _chosen(values: Mapping[str, str]) -> dict[str, Any]:

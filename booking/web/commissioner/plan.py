@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from flask import render_template, request
-from sqlalchemy import select
 
 from booking.domain.words import PlanRunState
 from booking.edge.flask_app import work
-from booking.models import PolicyVersion
+from booking.services import policy as policies
 from booking.services.planning import runs
 from booking.services.reports import kept, options
 from booking.services.reports.of_a_run import fairness_of
 from booking.services.reports.publish import Asked, Published
+from booking.services.reports.told_plan import told_summary
 from booking.web.base import blp
 from booking.web.commissioner import plan_words, reading
 from booking.web.commissioner.fair import Fairness, fair
 from booking.web.commissioner.sessions import sessions
+from booking.web.commissioner.told import told
 from booking.web.forms import read_key
 from booking.web.staff import my_organisation
 
@@ -32,6 +33,7 @@ def plan() -> str:
     run = runs.latest(work())
     return render_template(
         "commissioner/plan.html", run=run, lines=lines, more=more, before=before, everything=everything,
+        told=told_summary(work(), run.id, run.summary) if run is not None else {}, count=told,
         organisation=my_organisation(), words=plan_words, states=plan_words.STATES,
     )  # fmt: skip
 
@@ -39,13 +41,13 @@ def plan() -> str:
 @blp.get("/staff/plan/runs/<key:run_id>")
 @reading
 def plan_run(run_id: int) -> str:
-    """One plan run: what it did, what is proved, whom it could not place, by which weights."""
-    run = runs.one(work(), run_id)
-    known = select(PolicyVersion.version).where(PolicyVersion.version == run.policy_version)
+    """One plan run: what it did, what is proved, how many it could not place, by which weights."""
+    run, small = runs.one(work(), run_id), runs.on_request(work(), run_id)
     return render_template(
         "commissioner/plan_run.html", run=run, words=plan_words, states=plan_words.STATES,
-        small=runs.on_request(work(), run_id), applied=run.state is PlanRunState.APPLIED,
-        fairness=_fairness(fairness_of(work(), run.summary)), published=work().session.scalar(known) is not None,
+        told=told_summary(work(), run_id, run.summary), small=small, applied=run.state is PlanRunState.APPLIED,
+        fairness=None if small else _fairness(fairness_of(work(), run.summary)),
+        published=policies.is_published(work().session, run.policy_version),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a plan's summary says, in words and rows. It names nobody: figures only."""
+"""What a plan's summary says, in words and rows: as ``told_summary`` leaves it, with small counts kept back."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ FIGURES = {
     "kept": "Kept as before",
     "free_places": "Free places",
     "expected_arrivals": "Urgent arrivals expected",
+    "without_a_time": "No time found yet",
 }
 UNPLACED = {
     "NO_SHORTLIST": "no service in reach takes them",
@@ -42,23 +43,26 @@ GROUPS = ("two_week_wait", "urgent", "routine")
 STATES = {PlanRunState.RUNNING: "Being made", PlanRunState.APPLIED: "Applied", PlanRunState.FAILED: "Failed"}
 
 
-def figures(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """The plan's plain numbers, as far as its summary has them."""
-    found = [(words, summary[name]) for name, words in FIGURES.items() if isinstance(summary.get(name), int)]
-    return [*found, ("No time found yet", sum(count for _, count in unplaced(summary)))]
+def figures(summary: Mapping[str, Any]) -> list[tuple[str, int | None]]:
+    """The plan's plain numbers, as far as its summary has them; None for a count that is not told."""
+    return [(words, summary[name]) for name, words in FIGURES.items() if name in summary]
 
 
 def unplaced(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """How many have no time yet, by the reason in words."""
-    reasons: dict[str, int] = summary.get("unplaced") or {}
-    return [(UNPLACED.get(name, name.replace("_", " ").lower()), count) for name, count in reasons.items()]
+    """How many have no time yet, by the reason in words; reasons of too few are left out."""
+    reasons: dict[str, int | None] = summary.get("unplaced") or {}
+    return [
+        (UNPLACED.get(name, name.replace("_", " ").lower()), count)
+        for name, count in reasons.items()
+        if count is not None
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
     method: str
-    missed: int
-    by_priority: tuple[int, ...]
+    missed: int | None
+    by_priority: tuple[int | None, ...]
     mean_wait: str
 
 
@@ -71,8 +75,8 @@ def comparison(summary: Mapping[str, Any]) -> list[Compared]:
 def _compared(words: str, row: Mapping[str, Any]) -> Compared:
     groups = row.get("by_priority", {})
     wait = (row.get("wait") or {}).get("mean")
-    missed = tuple(int(groups.get(name, {}).get("breaches", 0)) for name in GROUPS)
-    return Compared(words, int(row["breaches"]), missed, "" if wait is None else f"{wait:.0f} days")
+    missed = tuple(groups.get(name, {}).get("breaches") for name in GROUPS)
+    return Compared(words, row["breaches"], missed, "" if wait is None else f"{wait:.0f} days")
 
 
 def took(run: PlanRun) -> str:
@@ -87,9 +91,8 @@ def lasted(start: datetime, end: datetime) -> str:
     return f"{round(seconds / 60)} minutes"
 
 
-def proof(run: PlanRun) -> list[tuple[str, str]]:
+def proof(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The certificate's numbers with what they are."""
-    summary = run.summary
     rows: list[tuple[str, str]] = []
     if isinstance(pairs := summary.get("pairs"), int):
         rows.append(("Pairs of patient and place looked at", f"{pairs:,}"))

@@ -15,7 +15,7 @@ from booking.services import previews
 from booking.web.base import blp
 from booking.web.commissioner import changing, may_change, policy_form, reading
 from booking.web.commissioner import policy_words as words
-from booking.web.commissioner.publishing import STALE, START, publish
+from booking.web.commissioner.publishing import STALE, publish, when
 from booking.web.forms import Form, read_key
 
 
@@ -45,7 +45,7 @@ def policy() -> str:
 def policy_change() -> str:
     """Change the policy: every setting and weight with its meaning, from the policy in force or another version."""
     start = _start()
-    form = Form({**policy_form.filled(start), **_when(), "newest": str(policies.newest_number(work().session))})
+    form = Form({**policy_form.filled(start), **when(), "newest": str(policies.newest_number(work().session))})
     return _change_page(form)
 
 
@@ -80,11 +80,6 @@ def _start() -> BookingPolicy:
     return of(_in_force())
 
 
-def _when() -> dict[str, str]:
-    today = work().today
-    return {f"{START}-day": str(today.day), f"{START}-month": str(today.month), f"{START}-year": str(today.year)}
-
-
 def _change_page(form: Form) -> str:
     return render_template(
         "commissioner/policy_change.html", form=form, words=words, waves=policy_form.WAVES, ranks=policy_form.RANKS,
@@ -116,7 +111,7 @@ def _changed(before: PolicyVersion | None, row: PolicyVersion) -> list[str]:
 @reading
 def policy_version(version: int) -> str:
     """One version in words, what bringing it back would change, and the button that does."""
-    return _version_page(version, Form({**_when(), "newest": str(policies.newest_number(work().session))}))
+    return _version_page(version, Form({**when(), "newest": str(policies.newest_number(work().session))}))
 
 
 @blp.post("/staff/policy/versions/<key:version>/revert")

@@ -53,8 +53,6 @@ WEIGHT_WORDS: Mapping[str, Words] = {
     "wave_percent": Words("An automatic wave leaves free", "Of each service’s places.", "%"),
     "wave_days": Words("… in each stretch of", "", "days"),
 }  # fmt: skip
-BASIC_WEIGHTS = ("notice_days", "horizon_days", "expected_percent")
-"""Weights that read like plain settings: they stand with those."""
 COSTS = ("breach", "late_day", "late_square", "late_cap_days", "wait_day", "wait_square", "unplaced_days")
 TRAVEL = ("travel_km", "travel_cap_km", "unknown_km", "keep", "tie_break")
 CHOICE = ("alternative_days", "max_regret", "reseat_loss", "reseat_moves", "wave_percent", "wave_days")

@@ -32,10 +32,13 @@ def practices() -> str:
 @blp.get("/staff/practices/<code>/close")
 @changing
 def practice_close(code: str) -> ResponseReturnValue:
-    """What closing a practice would move, to the successor chosen; nothing is changed."""
+    """What closing a practice would move: first who takes it over, then that said again; nothing is changed."""
     form = Form(request.args)
+    if "successor" in request.args and not form.get("successor"):
+        form.fail("successor", "Choose who takes the patients over")
     try:
-        return _page(code, form)
+        page = _page(code, form)
+        return (page, 422) if form.errors else page
     except Conflict as error:
         flash(error.message, "info")
         return redirect(url_for("web.practices"))
@@ -81,8 +84,8 @@ def _page(code: str, form: Form) -> str:
     except Invalid as error:
         form.refuse(error, ("successor",), "successor")
         counted = closing.preview_closing(work(), code, None)
+    chosen = bool(form.get("successor")) and "successor" not in form.errors
     others = [(one, name) for one, name in closing.open_names(work()) if one != counted.practice.ods_code]
     return render_template(
-        "commissioner/practice_close.html", counted=counted, form=form, others=others,
-        chosen=bool(form.get("successor")), nobody=NOBODY,
-    )  # fmt: skip
+        "commissioner/practice_close.html", counted=counted, form=form, others=others, chosen=chosen, nobody=NOBODY
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -17,9 +17,11 @@ from booking.models import PolicyPreview
 from booking.services import policy as policies
 from booking.services import previews
 from booking.services.previews import PreviewState
+from booking.services.reports.told_plan import told_group
 from booking.web.base import blp
 from booking.web.commissioner import changing, may_change, reading
-from booking.web.commissioner.publishing import STALE, START, publish
+from booking.web.commissioner.publishing import STALE, publish, when
+from booking.web.commissioner.told import least_told, shown_count, told
 from booking.web.forms import Form
 
 GROUPS = (("two_week_wait", "Two-week wait"), ("urgent", "Urgent"), ("routine", "Routine"))
@@ -65,13 +67,7 @@ def policy_preview_publish(preview_id: int) -> ResponseReturnValue:
 
 
 def _fresh() -> Form:
-    today = work().today
-    return Form(
-        {
-            f"{START}-day": str(today.day), f"{START}-month": str(today.month), f"{START}-year": str(today.year),
-            "newest": str(policies.newest_number(work().session)),
-        }
-    )  # fmt: skip
+    return Form({**when(), "newest": str(policies.newest_number(work().session))})
 
 
 def _page(preview: PolicyPreview, form: Form) -> str:
@@ -89,21 +85,21 @@ def _page(preview: PolicyPreview, form: Form) -> str:
 
 
 def sections(result: Mapping[str, Any]) -> list[Section]:
-    """Both plans side by side: of everybody, then of each priority."""
-    now, then = result["current"], result["proposed"]
+    """Both plans side by side: of everybody, then of each priority that is large enough to be told."""
+    now, then = ({**result[side], **told_group(result[side], least_told())} for side in ("current", "proposed"))
     found = [Section("Everybody", [*_pairs(now, then), *_offered(now, then)])]
     for name, title in GROUPS:
         one, other = (side["by_priority"].get(name) for side in (now, then))
-        if one and other and one["referrals"]:
+        if one and other and one["referrals"] is not None:
             found.append(Section(title, _pairs(one, other)))
     return found
 
 
 def _pairs(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Pair]:
     return [
-        _pair("Patients waiting", now["referrals"], then["referrals"], 0),
-        _pair("Given a time", now["placed"], then["placed"], 1),
-        _pair("Targets missed", now["breaches"], then["breaches"], -1),
+        _count("Patients waiting", now["referrals"], then["referrals"], 0),
+        _count("Given a time", now["placed"], then["placed"], 1),
+        _count("Targets missed", now["breaches"], then["breaches"], -1),
         _pair("Mean wait, days", _of(now, "wait", "mean"), _of(then, "wait", "mean"), -1),
         _pair("95 of 100 wait no longer than, days", _of(now, "wait", "p95"), _of(then, "wait", "p95"), -1),
     ]
@@ -111,8 +107,8 @@ def _pairs(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Pair]:
 
 def _offered(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Pair]:
     return [
-        _pair("Asked at once", now["asked"], then["asked"], 0),
-        _pair("Offers made", now["offers"], then["offers"], 0),
+        _count("Asked at once", now["asked"], then["asked"], 0),
+        _count("Offers made", now["offers"], then["offers"], 0),
         _pair("Places kept for urgent arrivals", now["reserved"], then["reserved"], 0),
     ]
 
@@ -120,6 +116,12 @@ def _offered(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Pair]:
 def _of(side: Mapping[str, Any], group: str, name: str) -> float | None:
     value = (side.get(group) or {}).get(name)
     return None if value is None else float(value)
+
+
+def _count(name: str, now: int | None, then: int | None, better: int) -> Pair:
+    """Of counts as they are told: one that is not is neither better nor worse."""
+    found = _pair(name, now, then, better)
+    return replace(found, now=shown_count(now), then=shown_count(then))
 
 
 def _pair(name: str, now: float | None, then: float | None, better: int) -> Pair:
@@ -138,7 +140,7 @@ def _said(value: float | None) -> str:
 
 
 def moves(result: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """How many would be seen earlier or later: everybody, then by priority."""
+    """About how many would be seen earlier or later: everybody, then by priority."""
     table = result["moves"]
     sides = [table, *(table["by_priority"][name] for name, _ in GROUPS)]
-    return [(words, [f"{side[name]:,}" for side in sides]) for name, words in MOVES]
+    return [(words, [shown_count(told(side[name])) for side in sides]) for name, words in MOVES]

@@ -46,8 +46,8 @@ def publish(form: Form, body: Mapping[str, Any], *, reverts_to: int | None = Non
     except BookingError as error:
         form.fail(STALE, error.message)
         return None
-    words = f"Version {made.version} of the policy is published. It is in force from {_day(made)}."
-    flash(words, "success")
+    start_day = say.whole_day(made.effective_from)
+    flash(f"Version {made.version} of the policy is published. It is in force from {start_day}.", "success")
     return made
 
 
@@ -56,8 +56,10 @@ def _newest(form: Form) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
 
 
-def _day(row: PolicyVersion) -> str:
-    return f"{say.day(row.effective_from)} {row.effective_from.year}"
+def when() -> dict[str, str]:
+    """What a form to publish begins with: from today on."""
+    today = work().today
+    return {f"{START}-day": str(today.day), f"{START}-month": str(today.month), f"{START}-year": str(today.year)}
 
 
 def _again(body: Mapping[str, Any], start: str, explanation: str, newest: int) -> PolicyVersion | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, flash, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.domain.errors import Invalid
+from booking.domain.errors import Conflict, Invalid
 from booking.domain.words import Priority
 from booking.edge.flask_app import work
 from booking.services.reports import kept, options
@@ -56,6 +56,9 @@ def report_send(name: str) -> ResponseReturnValue:
             kept.ask(work(), name, question)
         except Invalid as error:
             asking.refused(form, error)
+        except Conflict as error:
+            flash(f"{error.message} Ask again when some of them are there.", "info")
+            return redirect(asking.address(name, question))
     if form.errors:
         flash("That can’t be asked of this report. Choose again.", "info")
         return redirect(url_for("web.report", name=name))
@@ -71,7 +74,7 @@ def report_csv(name: str) -> ResponseReturnValue:
     _, made = _download(name)
     if made is None:
         return redirect(url_for("web.report", name=name) + "?" + request.query_string.decode("ascii", "replace"))
-    headers = {"Content-Disposition": f'attachment; filename="{_file_name(made)}.csv"'}
+    headers = {"Content-Disposition": f'attachment; filename="{made.file_name}.csv"'}
     return Response(csv_of(made, bom=True), content_type="text/csv; charset=utf-8; header=present", headers=headers)
 
 
@@ -89,7 +92,7 @@ def report_json(name: str) -> ResponseReturnValue:
         small_numbers={"least": made.least, "rule": made.rule}, rows=made.rows,
         columns=[{"name": one.name, "kind": one.kind, "about": one.about} for one in found.columns],
     )  # fmt: skip
-    answer.headers["Content-Disposition"] = f'attachment; filename="{_file_name(made)}.json"'
+    answer.headers["Content-Disposition"] = f'attachment; filename="{made.file_name}.json"'
     return answer
 
 
@@ -122,9 +125,3 @@ def _options(found: Report) -> dict[str, list[tuple[str, str]]]:
         "providers": options.providers(work()) if "provider" in found.filters else [],
         "priorities": [(str(one), str(one)) for one in Priority] if "priority" in found.filters else [],
     }
-
-
-def _file_name(made: Published) -> str:
-    period = made.period
-    when = f"{period.first:%Y-%m}-to-{period.last:%Y-%m}" if period is not None else f"{made.made_at:%Y-%m-%d}"
-    return f"{made.report.name}-{when}"

@@ -75,7 +75,7 @@ def rule_new_send() -> ResponseReturnValue:
         form.refuse(error, CREATING, "starts_on")
         return _new_page(form), 422
     whom = "all your practices" if made.organisation.id == work().actor.organisation_id else made.organisation.name
-    flash(f"{made.service.name} is open to {whom} from {_day(made.rule.starts_on)}.", "success")
+    flash(f"{made.service.name} is open to {whom} from {say.whole_day(made.rule.starts_on)}.", "success")
     return redirect(url_for("web.rule", rule_id=made.rule.id))
 
 
@@ -115,7 +115,7 @@ def rule_change(rule_id: int) -> ResponseReturnValue:
     ends = _optional_date(form, "ends_on", "the last day")
     explanation = form.text("explanation", "Say why", most=2000)
     if form.errors:
-        return _rule_page(found, form), 422
+        return _again(found, form), 422
     try:
         with work().session.begin_nested():
             commissioning.change_rule(
@@ -136,7 +136,7 @@ def rule_end(rule_id: int) -> ResponseReturnValue:
     last = form.date("last_day", "the last day")
     explanation = form.text("end_explanation", "Say why it ends", most=2000)
     if form.errors or last is None:
-        return _rule_page(found, form), 422
+        return _again(found, form), 422
     try:
         with work().session.begin_nested():
             commissioning.end_rule(
@@ -147,7 +147,7 @@ def rule_end(rule_id: int) -> ResponseReturnValue:
         if (now.ends_on, now.explanation) == (last, explanation):
             return redirect(url_for("web.rule", rule_id=rule_id))
         return _refused(rule_id, form, error, ENDING, "last_day")
-    flash(f"The rule ends after {_day(last)}. Referrals already made keep the service.", "success")
+    flash(f"The rule ends after {say.whole_day(last)}. Referrals already made keep the service.", "success")
     return redirect(url_for("web.rule", rule_id=rule_id))
 
 
@@ -156,9 +156,16 @@ def _refused(
 ) -> ResponseReturnValue:
     form.refuse(error, names, otherwise)
     found = commissioning.own_rule(work(), rule_id)
-    if isinstance(error, StaleVersion):  # what is on the page now is what they will change next
-        form.values = {**{name: form.get(name) for name in form.values}, "version": str(found.rule.version)}
-    return _rule_page(found, form), error.status
+    return _again(found, form, stale=isinstance(error, StaleVersion)), error.status
+
+
+def _again(found: Ruled, form: Form, *, stale: bool = False) -> str:
+    """The page with what was typed; the other form on it says what the rule says, not nothing."""
+    given = {name: form.get(name) for name in form.values}
+    if stale:  # what is on the page now is what they will change next
+        given["version"] = str(found.rule.version)
+    form.values = {**_filled(found), **given}
+    return _rule_page(found, form)
 
 
 def _rule_page(found: Ruled, form: Form) -> str:
@@ -193,7 +200,3 @@ def _optional_date(form: Form, name: str, what: str) -> date | None:
     if not any(form.get(f"{name}-{part}").strip() for part in ("day", "month", "year")):
         return None
     return form.date(name, what)
-
-
-def _day(day: date) -> str:
-    return f"{say.day(day)} {day.year}"

@@ -32,16 +32,12 @@ def sessions(most: int, asked: Asked | None = None) -> list[ShownSession]:
     return [
         ShownSession(
             str(row["service"]), providers.get(str(row["provider"]), str(row["provider"])),
-            specialties.get(str(row["specialty"]), str(row["specialty"])), _day(str(row["day"])),
-            _week(str(row["day"])), str(row["places"]), _count(row["people"]), _count(row["breaches"]),
+            specialties.get(str(row["specialty"]), str(row["specialty"])),
+            say.whole_day(date.fromisoformat(str(row["day"]))), _week(str(row["day"])), str(row["places"]),
+            _count(row["people"]), _count(row["breaches"]),
         )
         for row in rows
     ]  # fmt: skip
-
-
-def _day(text: str) -> str:
-    day = date.fromisoformat(text)
-    return f"{say.day(day)} {day.year}"
 
 
 def _week(text: str) -> str:

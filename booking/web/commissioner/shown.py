@@ -37,7 +37,7 @@ HEADINGS = {
     "median_days": "Median wait, days", "p95_days": "95 of 100 within, days", "longest_weeks": "Longest, weeks",
     "booked_percent": "Booked, %", "breaches_fenced": "Past target, first come first served",
     "mean_days_fenced": "Mean wait, first come first served", "p95_days_fenced": "95 of 100, first come first served",
-    "oldest_weeks": "Oldest, weeks",
+    "oldest_weeks": "Oldest, weeks", "they_wait": "With the plan they wait",
 }  # fmt: skip
 SPECIAL = frozenset({"breakdown", "group", "measure"})
 
@@ -130,7 +130,7 @@ def _cell(row: Row, column: Heading, by: str) -> str:
         return "*" if column.number else ""
     if isinstance(value, int):
         return f"{value:,}"
-    return say.label(value) if column.name in ("worklist", "organisation") and value.isupper() else value
+    return say.label(value) if column.name == "worklist" and value.isupper() else value
 
 
 def group_words(row: Row, by: str) -> str:

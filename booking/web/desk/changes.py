@@ -15,7 +15,7 @@ from booking.services import answers, booking, clinics, offers
 from booking.services.desk import suggestions
 from booking.web import shown
 from booking.web.base import blp
-from booking.web.desk.people import card, desk_only, triagers_only
+from booking.web.desk.people import card, desk_only, since_box, triagers_only
 from booking.web.forms import Form, read_date, read_key
 
 
@@ -90,7 +90,7 @@ def _move_page(reference: str, refused: str = "") -> ResponseReturnValue:
     found = [one for one in suggestions.times(work(), referral, since=since).suiting if one.id != booked.slot_id]
     proposed = [one for one in offers.open_offers(work(), referral) if one.slot_id != booked.slot_id]
     page = render_template(
-        "desk/move.html", referral=referral, card=card(referral), booked=booked, day=_day(since),
+        "desk/move.html", referral=referral, card=card(referral), booked=booked, day=since_box(since),
         refused=refused,
         slot=shown.slot(work(), booked.slot, referral), found=[shown.slot(work(), one, referral) for one in found],
         proposed=[shown.offer(work(), one, referral) for one in proposed],
@@ -118,8 +118,3 @@ def desk_move_send(reference: str) -> ResponseReturnValue:
         return _too_late(reference, refused)
     flash("Proposed. The appointment stands until the patient agrees; they have been asked.", "success")
     return redirect(url_for("web.desk_move", reference=reference))
-
-
-def _day(since: date | None) -> Form:
-    """The box of the day from which to look."""
-    return Form({"since": since.isoformat() if since is not None else ""})

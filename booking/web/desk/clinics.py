@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import time
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -13,10 +12,10 @@ from sqlalchemy import select
 from booking.domain.errors import BeingChanged, Conflict, Invalid
 from booking.domain.reasons import ReasonList, reasons_for
 from booking.edge.flask_app import work
-from booking.models import Practitioner
-from booking.services import clinics
+from booking.models import ClinicCancellation, Practitioner
+from booking.services import clinic_calendar, clinics
 from booking.services.clinics import Reach, Selection
-from booking.services.desk import suggestions, touched
+from booking.services.desk import touched
 from booking.web.base import blp
 from booking.web.desk.people import desk_only
 from booking.web.forms import Form, read_date, read_key
@@ -50,7 +49,7 @@ def _page(
                 form.fail(names.get(fault.field, "service"), fault.message)
     page = render_template(
         "desk/cancel_clinic.html", form=form, reach=reach, seats=seats, seen=_seen(reach) if reach else "",
-        services=suggestions.own_services(work()), practitioners=_practitioners(), changes=changes or [],
+        services=clinic_calendar.own_services(work()), practitioners=_practitioners(), changes=changes or [],
         reasons=reasons_for(ReasonList.APPOINTMENT_BY_PROVIDER, work().actor.role, work().today),
         most=touched.MOST_LOOKED_AT, recent=touched.recent_cancellations(work()) if reach is None else [],
         names=FIELDS,
@@ -74,7 +73,7 @@ def _selection(form: Form) -> Selection | None:
         form.fail("last", "Enter the last day, like 2026-03-09, or leave it out")
     if first is not None and last is not None and last < first:
         form.fail("last", "The last day is before the first")
-    starts, ends = _clock(form, "starts"), _clock(form, "ends")
+    starts, ends = (form.clock(name, f"when it {name}", needed=False) for name in ("starts", "ends"))
     if starts is not None and ends is not None and ends <= starts:
         form.fail("ends", "The end is not after the start")
     if form.errors or first is None:
@@ -83,20 +82,6 @@ def _selection(form: Form) -> Selection | None:
     return Selection(
         service_id=service, first_date=first, last_date=last, starts=starts, ends=ends, practitioner=who
     )  # fmt: skip
-
-
-def _clock(form: Form, name: str) -> time | None:
-    text = form.get(name).strip()
-    if not text:
-        return None
-    try:
-        found = time.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is not None:
-        form.fail(name, "Enter a time of day, like 13:30")
-        return None
-    return found
 
 
 @blp.post("/staff/desk/clinics/cancel")
@@ -116,17 +101,27 @@ def cancel_clinic_send() -> ResponseReturnValue:
         with work().session.begin_nested():
             made = clinics.cancel(work(), selection, digest=digest, reason=reason, comment=comment or None)
     except Conflict:
-        return _page(form, selection, changes=_changes(form, selection), status=409)
+        return _twice(digest) or _page(form, selection, changes=_changes(form, selection), status=409)
     except BeingChanged:
         busy = ["Somebody is booking at this clinic at this moment. Look again and send it once more."]
         return _page(form, selection, changes=busy, status=409)
     except Invalid as refused:
         form.refuse(refused, ("reason", "comment"), "service")
-        return _page(form, selection)
+        return _twice(digest) or _page(form, selection)
     flash(
         f"Cancelled: {made.slots} {'time' if made.slots == 1 else 'times'}. Everybody booked is being told.", "success"
     )
+    return _cancelled(made)
+
+
+def _cancelled(made: ClinicCancellation) -> ResponseReturnValue:
     return redirect(url_for("web.clinic_cancelled", cancellation_id=made.id))
+
+
+def _twice(digest: str) -> ResponseReturnValue | None:
+    """What a first click has done already is shown, not refused."""
+    made = touched.cancelled_already(work(), digest)
+    return _cancelled(made) if made is not None else None
 
 
 def _seen(reach: Reach) -> str:

@@ -105,7 +105,7 @@ def options(referral: Referral, booked: Booking | None, *, only: Sequence[Action
         over = booked.starts_at <= work().now
         legal = [action for action in legal if action not in (_BEFORE if over else _AFTER)]
     found = [one for one in DECISIONS if one.action in legal]
-    services = suggestions.own_services(work(), sending_to=referral) if any(one.service for one in found) else []
+    services = suggestions.taking(work(), referral) if any(one.service for one in found) else []
     if not services:
         found = [one for one in found if not one.service]
     reasons = {

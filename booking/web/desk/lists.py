@@ -11,7 +11,7 @@ from booking.domain.referral import ReferralState
 from booking.domain.words import Priority, Role, Worklist
 from booking.edge.flask_app import current_app, work
 from booking.models import Slot
-from booking.services import worklists
+from booking.services import clinic_calendar, worklists
 from booking.services.desk import queue, suggestions, touched
 from booking.services.worklists import Count, Entry, Order, Wanted
 from booking.web.base import blp
@@ -70,7 +70,6 @@ class Row:
     words: str
     href: str
     time: Slot | None = None
-    looked: bool = False
 
 
 @blp.get("/staff/desk")
@@ -92,7 +91,7 @@ def desk() -> str:
     rows = _rows(found[:page], chosen)
     return render_template(
         "desk/lists.html", organisation=my_organisation(), counts=counts, chosen=chosen, said=SAID, rows=rows,
-        services=suggestions.own_services(work()), wanted=wanted, priorities=Priority, orders=Order,
+        services=clinic_calendar.own_services(work()), wanted=wanted, priorities=Priority, orders=Order,
         more=write_after(found[page - 1]) if len(found) > page else None,
         filtered=bool(wanted.service_id or wanted.priority or wanted.overdue),
         shortages=queue.shortages(work()) if chosen is W.APPOINTMENT_SLOT_ISSUES and rows else [],
@@ -103,14 +102,15 @@ def desk() -> str:
 def _chosen(counts: list[Count]) -> Worklist:
     """The list asked for; else a clinician begins with what is to be read, an administrator with who needs a time."""
     name = request.args.get("list", "")
-    if name in SAID:
+    lists = [one.worklist for one in counts]
+    if name in lists:
         return Worklist(name)
     first = (
         (W.REFERRALS_FOR_REVIEW,) if work().actor.role is Role.PROVIDER_CLINICIAN
         else (W.APPOINTMENT_SLOT_ISSUES, W.APPOINTMENTS_FOR_BOOKING)
     )  # fmt: skip
     waiting = {one.worklist for one in counts if one.entries}
-    return next((one for one in (*first, *SAID) if one in waiting), first[0])
+    return next((one for one in (*first, *lists) if one in waiting), first[0])
 
 
 def _priority() -> Priority | None:
@@ -139,7 +139,7 @@ def _row(entry: Entry, chosen: Worklist, times: dict[int, Slot]) -> Row:
         words, endpoint = "Record who came", "web.provider_referral"
     if endpoint != "web.provider_referral" and work().actor.role not in TRIAGERS:
         words, endpoint = "Open", "web.provider_referral"
-    return Row(entry, words, url_for(endpoint, ubrn=entry.reference), times.get(entry.key), chosen in TIMED)
+    return Row(entry, words, url_for(endpoint, ubrn=entry.reference), times.get(entry.key))
 
 
 def _advice(reference: str) -> str:

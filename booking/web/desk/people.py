@@ -15,7 +15,7 @@ from booking.models import ClinicType, Referral, Service, Specialty
 from booking.services.worklists import Entry
 from booking.web import say, shown
 from booking.web.base import blp
-from booking.web.forms import read_key
+from booking.web.forms import Form, read_key
 
 desk_only = allow(*PROVIDERS, via=Via.COOKIE)
 TRIAGERS = (Role.PROVIDER_CLINICIAN, Role.PROVIDER_ADMIN)
@@ -69,9 +69,15 @@ def read_after(text: str | None) -> tuple[str, int] | None:
     return (sorted_by[:40], key) if key is not None and sorted_by else None
 
 
+def since_box(since: date | None) -> Form:
+    """The box of the day from which to look for times."""
+    return Form({"since": since.isoformat() if since is not None else ""})
+
+
 def slot_time_at(instant: datetime, zone: str) -> str:
     """``Tuesday 3 March at 14:30``, on the clock of the site."""
     return say.day_time(instant.astimezone(ZoneInfo(zone)))
 
 
 blp.add_app_template_filter(slot_time_at, "slot_time")
+blp.add_app_template_filter(say.day_time, "local_time")

@@ -6,7 +6,7 @@ from flask import Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.domain.errors import BookingError, Conflict, Forbidden, IllegalTransition, Invalid, StaleVersion
-from booking.domain.referral import CHOOSING, Action, legal_actions
+from booking.domain.referral import CHOOSING, legal_actions
 from booking.domain.words import AttachmentKind
 from booking.edge.flask_app import work
 from booking.models import Referral
@@ -20,36 +20,8 @@ from booking.web.desk.deciding import decide, options
 from booking.web.desk.people import card, desk_only
 from booking.web.desk.triage import last_words
 from booking.web.download import PDF, download
-from booking.web.forms import Form
-
-ACTION_WORDS = {
-    Action.ISSUE: "Referred",
-    Action.SEND_FOR_TRIAGE: "Sent to be read by a clinician",
-    Action.CONVERT_FROM_ADVICE: "Made a referral out of a request for advice",
-    Action.CHANGE_SHORTLIST: "Referred on",
-    Action.CHANGE_PRIORITY: "Priority changed",
-    Action.BOOK: "Booked",
-    Action.MOVE_APPOINTMENT: "Moved to another time",
-    Action.CANCEL_APPOINTMENT_BY_PATIENT: "Appointment cancelled by the patient",
-    Action.CANCEL_APPOINTMENT_BY_PROVIDER: "Appointment cancelled by the clinic",
-    Action.CANCEL_AND_ACT_LATER: "Appointment cancelled, referral kept",
-    Action.DEFER_TO_PROVIDER: "No free time: left to the clinic to find one",
-    Action.SLOT_FOUND: "A time was found and is kept for the patient",
-    Action.ACCEPT: "Appointment accepted",
-    Action.REJECT: "Rejected",
-    Action.TRIAGE_ACCEPT: "Accepted",
-    Action.TRIAGE_RETURN: "Returned to the practice",
-    Action.REDIRECT: "Sent to another service",
-    Action.REDIRECT_FOR_TRIAGE: "Sent to another service to be read",
-    Action.RECORD_ATTENDED: "Attended",
-    Action.RECORD_DID_NOT_ATTEND: "Did not attend",
-    Action.REBOOK_AFTER_NON_ATTENDANCE: "To be booked again",
-    Action.ADVISE_REFERRER: "Left to the practice",
-    Action.RECORD_ASSESSMENT_RESULT: "Result sent to the practice",
-    Action.TRANSFER_PRACTICE: "Moved with the patient to another practice",
-    Action.CLOSE: "Closed",
-    Action.CANCEL_REFERRAL: "Referral cancelled",
-}
+from booking.web.event_words import EVENTS
+from booking.web.forms import Form, read_key
 
 
 @blp.get("/staff/desk/referrals/<ubrn>")
@@ -70,7 +42,7 @@ def _page(
     page = render_template(
         "desk/referral.html", referral=referral, card=card(referral), form=form, changed=changed,
         options=options(referral, booked), booked=booked, ahead=ahead and own, history=history.of(work(), referral),
-        slot=shown.slot(work(), booked.slot, referral) if booked else None, words=ACTION_WORDS,
+        slot=shown.slot(work(), booked.slot, referral) if booked else None, words=EVENTS,
         files=attachments.attachments_of(work(), referral), upload=upload or Form(), mine=mine,
         bookable=staff and referral.state in CHOOSING, movable=staff and ahead and own,
         attachable=mine and bool(legal_actions(referral.state)), largest=LARGEST // 1_000_000,
@@ -98,7 +70,8 @@ def provider_act(ubrn: str) -> ResponseReturnValue:
 def _refused(ubrn: str, form: Form, refused: BookingError) -> ResponseReturnValue:
     referral = referrals.own_referral(work(), ubrn)
     if isinstance(refused, StaleVersion | IllegalTransition):
-        words = f"Nothing was changed. {last_words(referral)} What may be done now stands below."
+        said = last_words(referral, read_key(form.get("version")))
+        words = f"Nothing was changed. {said} What may be done now stands below."
     else:
         words = f"Nothing was changed. {refused.message}"
     return _page(referral, form, changed=words, status=refused.status)

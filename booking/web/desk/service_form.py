@@ -137,17 +137,7 @@ def _any(form: Form, name: str) -> bool:
 
 def _number(form: Form, name: str) -> int | None:
     words, least, most = NUMBERS[name]
-    return _whole(form, name, name, words, least, most, optional=name in OPTIONAL)
-
-
-def _whole(form: Form, name: str, box: str, words: str, least: int, most: int, *, optional: bool = False) -> int | None:
-    text = form.get(name).strip()
-    if not text and optional:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) < 6) or not least <= int(text) <= most:
-        form.fail(box, words)
-        return None
-    return int(text)
+    return form.whole(name, words, least, most, needed=name not in OPTIONAL)
 
 
 def _windows(form: Form) -> dict[Priority, Window]:
@@ -156,8 +146,7 @@ def _windows(form: Form) -> dict[Priority, Window]:
         if priority not in form.all("priorities"):
             continue
         first, last = (
-            _whole(form, f"{end}-{priority}", f"{end}-{priority}", "Enter days ahead from 0 to 730", 0,
-                   rules.LONGEST_WINDOW_DAYS)
+            form.whole(f"{end}-{priority}", "Enter days ahead from 0 to 730", 0, rules.LONGEST_WINDOW_DAYS)
             for end in ("from", "to")
         )  # fmt: skip
         if first is None or last is None:

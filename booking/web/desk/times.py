@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -18,15 +16,14 @@ from booking.domain.errors import (
     SlotNotAvailable,
 )
 from booking.domain.referral import CHOOSING, Action, legal_actions
-from booking.domain.words import HoldKind
 from booking.edge.flask_app import work
 from booking.models import Referral
-from booking.services import booking, places, referrals
+from booking.services import booking, referrals
 from booking.services.desk import suggestions
 from booking.services.life import Given, perform
 from booking.web import shown
 from booking.web.base import blp
-from booking.web.desk.people import card, triagers_only
+from booking.web.desk.people import card, since_box, triagers_only
 from booking.web.forms import Form, read_choice, read_date, read_key
 
 REFUSALS = (SlotNotAvailable, Invalid, AlreadyBooked, BeingChanged)
@@ -48,7 +45,7 @@ def _page(referral: Referral, *, refused: str = "", form: Form | None = None) ->
     may_send = Action.REDIRECT in legal_actions(referral.state)
     mine = referrals.responsible(work(), referral)
     page = render_template(
-        "desk/times.html", referral=referral, card=card(referral), refused=refused, day=_day(since), since=since,
+        "desk/times.html", referral=referral, card=card(referral), refused=refused, day=since_box(since), since=since,
         form=form or Form(),
         mine=mine, elsewhere=suggestions.elsewhere(work(), referral) if may_send and mine else [],
         **{name: [shown.slot(work(), one, referral) for one in getattr(found, name)]
@@ -113,7 +110,7 @@ def desk_confirm_send(ubrn: str) -> ResponseReturnValue:
 def desk_let_go(ubrn: str) -> ResponseReturnValue:
     """The patient said no: the time kept for the call is free again."""
     referral = referrals.lock_own_referral(work(), ubrn)
-    places.release_holds(work(), referral.id, kind=HoldKind.CHOICE)
+    suggestions.let_go(work(), referral)
     return redirect(url_for("web.desk_times", ubrn=ubrn))
 
 
@@ -135,8 +132,3 @@ def desk_send_to(ubrn: str) -> ResponseReturnValue:
         except (IllegalTransition, NotFound, Forbidden) as refused:
             return _again(ubrn, refused)
     return _page(referrals.own_referral(work(), ubrn), form=form)
-
-
-def _day(since: date | None) -> Form:
-    """The box of the day from which to look."""
-    return Form({"since": since.isoformat() if since is not None else ""})

@@ -94,24 +94,25 @@ def triage_send(ubrn: str) -> ResponseReturnValue:
 def _overtaken(ubrn: str, form: Form, refused: BookingError) -> ResponseReturnValue:
     """Somebody was quicker. What still waits is shown again as it is now; what is done leads to the next."""
     service, after = _place()
+    version = read_key(form.get("version"))
     try:
         referral = referrals.own_referral(work(), ubrn)
     except NotFound:
         flash(f"{show_ubrn(ubrn)} is not with you any more.", "told")
         return redirect(url_for("web.triage", service=service, after=after))
     if referral.worklist is LIST and not isinstance(refused, Forbidden):
-        words = f"{last_words(referral)} Look again, then decide." if isinstance(refused, StaleVersion) else ""
+        words = f"{last_words(referral, version)} Look again, then decide." if isinstance(refused, StaleVersion) else ""
         return _page(referral, form, changed=words or refused.message, status=409)
-    flash(f"You did not change anything. {last_words(referral)}", "told")
+    flash(f"You did not change anything. {last_words(referral, version)}", "told")
     return redirect(url_for("web.triage", service=service, after=after))
 
 
-def last_words(referral: Referral) -> str:
-    """Who did what to it last, and where it stands."""
+def last_words(referral: Referral, seen: int | None) -> str:
+    """Who decided since the version that was seen, if anybody did, and where it stands."""
     name = f"{referral.patient.given_name} {referral.patient.family_name}"
     events = history.of(work(), referral).events
     stands = f"{name}’s referral is now: {say.label(referral.state).lower()}."
-    if not events:
-        return stands
+    if not events or (seen is not None and events[-1].sequence <= seen):
+        return f"It was changed meanwhile. {stands}"
     who = "You" if events[-1].actor == work().actor.name else events[-1].actor
     return f"{who} decided meanwhile. {stands}"

@@ -6,21 +6,18 @@ from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.domain.errors import Invalid, StaleVersion
-from booking.domain.geo import miles
+from booking.domain.geo import in_miles
 from booking.domain.needs import WEEK_PARTS
-from booking.domain.words import Role
 from booking.edge.flask_app import work
-from booking.edge.policy import Via, allow
 from booking.languages import _
 from booking.models import Patient
 from booking.services import identity, needs, preferences
 from booking.web import shown, spoken
-from booking.web.base import blp, my_referral
+from booking.web.base import blp, my_referral, patient_only
 from booking.web.forms import Form
 from booking.web.me import fields, week
 from booking.web.spoken import gettext
 
-patient_only = allow(Role.PATIENT, via=Via.COOKIE)
 CHANGED = _("These details were changed in another window meanwhile. Look at them again, and save once more.")
 
 
@@ -37,7 +34,7 @@ def me() -> str:
 
 
 def _miles(mine: Patient) -> str:
-    return f"{miles(mine.farthest_km):.3g}" if mine.farthest_km is not None else ""
+    return in_miles(mine.farthest_km) if mine.farthest_km is not None else ""
 
 
 @blp.get("/me/contact")
@@ -123,6 +120,8 @@ def my_needs_send() -> ResponseReturnValue:
     if not form.errors:
         try:
             with work().session.begin_nested():
+                if form.get("farthest_miles").strip() == _miles(preferences.contact_of(work())):
+                    del changes["farthest_miles"]  # as it was shown, rounded: what is stored stays
                 needs.change_needs(work(), changes, version=version)
         except (Invalid, StaleVersion) as refused:
             version = _refuse(form, refused, names, "step_free")

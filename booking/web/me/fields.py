@@ -59,6 +59,4 @@ def read_needs(form: Form) -> dict[str, Any]:
 
 def refuse(form: Form, refused: Invalid, names: tuple[str, ...], otherwise: str) -> None:
     """A service's refusal beside its field, in the words of the page."""
-    for fault in refused.errors:
-        name = fault.field if fault.field in names else otherwise
-        form.fail(name, gettext(REFUSALS.get((name, fault.code), fault.message)))
+    form.refuse(refused, names, otherwise, REFUSALS)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 
-from flask import Response, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from booking.domain.words import Role
 from booking.edge.flask_app import work
-from booking.edge.policy import Via, allow
 from booking.languages import _
 from booking.services import own_record, record_sections
 from booking.web import said_by, spoken
-from booking.web.base import blp
+from booking.web.base import blp, patient_only
+from booking.web.download import PDF, download
 from booking.web.forms import read_key
 from booking.web.spoken import gettext
 
-patient_only = allow(Role.PATIENT, via=Via.COOKIE)
 PER_PAGE = 50
 LOOKED_AT = {
     "patient": _("Your details"),
@@ -52,7 +50,7 @@ def my_record_pdf() -> ResponseReturnValue:
         gettext("What is held about you"), record_sections.sections(held, language), language=language,
         large_print=spoken.large_print(), made_at=work().now,
     )  # fmt: skip
-    return _download(made, "application/pdf", "record.pdf")
+    return download(made, PDF, "record.pdf")
 
 
 @blp.get("/me/record.fhir")
@@ -62,11 +60,7 @@ def my_record_fhir() -> ResponseReturnValue:
     from booking import fhir
 
     made = fhir.bundle(own_record.own_record(work()))
-    return _download(json.dumps(made, ensure_ascii=False).encode(), fhir.CONTENT_TYPE, "record.fhir.json")
-
-
-def _download(data: bytes, content_type: str, name: str) -> Response:
-    return Response(data, content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return download(json.dumps(made, ensure_ascii=False).encode(), fhir.CONTENT_TYPE, "record.fhir.json")
 
 
 @blp.get("/me/access")

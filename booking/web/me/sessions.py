@@ -5,17 +5,13 @@ from __future__ import annotations
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.domain.words import Role
 from booking.edge.flask_app import work
-from booking.edge.policy import Via, allow
 from booking.services import acting as service
 from booking.services import own_sessions
-from booking.web.base import blp
+from booking.web.base import blp, patient_only
 from booking.web.forms import Form
 from booking.web.sign_in import read_helper
 from booking.web.spoken import gettext
-
-patient_only = allow(Role.PATIENT, via=Via.COOKIE)
 
 
 @blp.get("/me/sessions")

@@ -14,16 +14,12 @@ from booking.models import Booking, Referral
 from booking.services import booking, calendar, offers
 from booking.services.slots import SlotSearch, free_slots
 from booking.web import say, shown
-from booking.web.base import blp, my_referral
+from booking.web.base import blp, my_referral, patient_only
 from booking.web.forms import Form
-from booking.web.patient.common import map_of, my_appointment, patient_only, with_needs
+from booking.web.patient.common import map_of, my_appointment, tell, with_needs
 from booking.web.shown import ShownSlot
 from booking.web.spoken import gettext
 
-NOTICES = {
-    "kept": _("Your appointment stays as it was."),
-    "moved": _("Your appointment is moved. The time you had before is given back."),
-}
 REASONS = {
     "UNABLE_TO_ATTEND": _("I can't make this time"),
     "WANTS_ANOTHER_PLACE": _("I would rather go somewhere else"),
@@ -44,11 +40,9 @@ def appointment() -> ResponseReturnValue:
         return redirect(url_for("web.choices"))
     sketch, slots = map_of(referral, [shown.slot(work(), booked.slot, referral)])
     past = booked.starts_at <= work().now
-    notice = NOTICES.get(request.args.get("notice", ""))
     return render_template(
         "patient/appointment.html", referral=referral, booked=booked, slot=slots[0], map=sketch, past=past,
         needs=shown.needs(referral.patient), asked=[] if past else _asked_to_move(referral, booked),
-        notice=gettext(notice) if notice else None,
     )  # fmt: skip
 
 
@@ -125,4 +119,5 @@ def cancel_send() -> ResponseReturnValue:
     if form.errors:
         return _cancel_page(form)
     offers.ensure_offers(work(), my_referral(lock=True))
-    return redirect(url_for("web.choices", notice="cancelled"))
+    tell("cancelled")
+    return redirect(url_for("web.choices"))

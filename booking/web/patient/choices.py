@@ -17,9 +17,9 @@ from booking.services import answers, finding, offers
 from booking.services.joining import joinable
 from booking.services.slots import SlotSearch, free_slots
 from booking.web import shown
-from booking.web.base import blp, my_referral, my_ubrn
+from booking.web.base import blp, my_referral, my_ubrn, patient_only
 from booking.web.forms import read_key
-from booking.web.patient.common import CHANGED, GONE, NOTICES, map_of, patient_only, waits, with_needs
+from booking.web.patient.common import CHANGED, GONE, map_of, tell, waits, with_needs
 from booking.web.patient.progress import so_far
 from booking.web.shown import ShownSlot
 from booking.web.spoken import gettext
@@ -42,11 +42,10 @@ def choices() -> ResponseReturnValue:
     referral = my_referral()
     if referral.state is ReferralState.BOOKED:
         return redirect(url_for("web.appointment"))
-    notice = NOTICES.get(request.args.get("notice", ""))
-    return choices_page(referral, gettext(notice) if notice else None)
+    return choices_page(referral)
 
 
-def choices_page(referral: Referral, notice: str | None = None, *, refused: bool = False) -> ResponseReturnValue:
+def choices_page(referral: Referral, refused: str | None = None) -> ResponseReturnValue:
     unit, choosing = work(), referral.state in CHOOSING
     cards = [shown.offer(unit, made, referral) for made in offers.open_offers(unit, referral)]
     sketch, cards = map_of(referral, cards)
@@ -56,8 +55,8 @@ def choices_page(referral: Referral, notice: str | None = None, *, refused: bool
     kept = any(card.kept_until for card in cards)
     page = render_template(
         "patient/choices.html", referral=referral, cards=with_needs(referral, cards), map=sketch, free=bool(free),
-        refused=refused, notice=notice, others=others[:4] if refused else [], choosing=choosing,
-        needs=shown.needs(referral.patient), hold_minutes=unit.config.hold_minutes, standing=standing(referral),
+        refused=refused, others=others[:4] if refused else [], choosing=choosing,
+        needs=shown.needs(referral.patient), hold_minutes=unit.config.hold_minutes, standing=standing(unit, referral),
         waits=waits(referral) if cards else {}, joinable=[] if kept or not choosing else joinable(unit, referral),
         story=None if choosing else so_far(unit, referral),
     )  # fmt: skip
@@ -69,16 +68,17 @@ def choices_page(referral: Referral, notice: str | None = None, *, refused: bool
 def look_again() -> ResponseReturnValue:
     """The button "Show me times now": offers made at once from what is free."""
     offers.ensure_offers(work(), my_referral(lock=True))
-    return redirect(url_for("web.choices", notice="looked"))
+    tell("looked")
+    return redirect(url_for("web.choices"))
 
 
-def fresh_offers(ubrn: str, refused: BookingError) -> ResponseReturnValue:
+def fresh_offers(refused: BookingError) -> ResponseReturnValue:
     """The plain answer to a time that can't be had, with times that can be on the same page."""
     referral = my_referral(lock=True)
     if referral.state is ReferralState.BOOKED:
         return redirect(url_for("web.appointment"))
     offers.ensure_offers(work(), referral)
-    return choices_page(referral, why_refused(refused), refused=True)
+    return choices_page(referral, why_refused(refused))
 
 
 def why_refused(refused: BookingError) -> str:
@@ -115,10 +115,10 @@ def decline_send(offer_id: int) -> ResponseReturnValue:
     except NotFound:
         return redirect(url_for("web.choices"))  # sent twice, or it has run out: shows what there is
     if referral.state is ReferralState.BOOKED:
-        return redirect(url_for("web.appointment", notice="kept"))
-    if why in (NotThis.TIME, NotThis.PLACE):
-        return redirect(url_for("web.choices", notice="unsuited"))
-    return redirect(url_for("web.choices", notice="declined"))
+        tell("kept")
+        return redirect(url_for("web.appointment"))
+    tell("unsuited" if why in (NotThis.TIME, NotThis.PLACE) else "declined")
+    return redirect(url_for("web.choices"))
 
 
 def _mine(offer_id: int) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from flask import flash
+
 from booking.domain.referral import ReferralState
-from booking.domain.words import Role
 from booking.edge.flask_app import work
-from booking.edge.policy import Via, allow
 from booking.languages import _
 from booking.models import Booking, Referral, Service
 from booking.services import booking
@@ -19,10 +19,10 @@ from booking.web.patient.map_sketch import Sketch, Spot, bearing, sketch
 from booking.web.shown import ShownSlot
 from booking.web.spoken import gettext
 
-patient_only = allow(Role.PATIENT, via=Via.COOKIE)
 LETTERS = "ABCDEFGH"
 GONE = _("That time has just been taken by somebody else. Nothing was booked. These times are free now.")
 CHANGED = _("The clinic has changed that time. Nothing was booked. These times are free now.")
+AGAIN = _("Somebody is changing your referral at this moment. Please try again.")
 NOTICES = {
     "expired": _("We no longer keep the time you had chosen. Nothing was booked. Please choose again."),
     "cancelled": _("Your appointment is cancelled and its time given back. You can choose another time now."),
@@ -33,7 +33,13 @@ NOTICES = {
         "you, say so under “About you”: then none like it is proposed."
     ),
     "joined": _("The clinic has been asked to find you a time."),
+    "not_joined": _("The clinic was not asked: a time may have come free meanwhile. This is how things stand now."),
+    "again": AGAIN,
+    "kept": _("Your appointment stays as it was."),
+    "moved": _("Your appointment is moved. The time you had before is given back."),
 }
+DONE = frozenset({"cancelled", "declined", "unsuited", "joined", "kept", "moved"})
+"""What of it is good news: the visitor did it."""
 DIRECTIONS = {
     "north": _("{miles} north of you"),
     "north-east": _("{miles} north-east of you"),
@@ -54,6 +60,11 @@ FROM_PRACTICE = {
     "west": _("{miles} west of your GP practice"),
     "north-west": _("{miles} north-west of your GP practice"),
 }
+
+
+def tell(name: str) -> None:
+    """Say it once, at the top of the next page; not by the page's address, which may say so to anybody."""
+    flash(gettext(NOTICES[name]), "success" if name in DONE else "notice")
 
 
 def my_appointment(referral: Referral) -> Booking | None:

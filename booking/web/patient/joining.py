@@ -5,16 +5,16 @@ from __future__ import annotations
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.domain.errors import BookingError
-from booking.domain.referral import Action
+from booking.domain.errors import BeingChanged, BookingError
+from booking.domain.referral import Action, ReferralState
 from booking.edge.flask_app import work
 from booking.services import joining as service
 from booking.services import life
 from booking.services.life import Given
 from booking.web import say
-from booking.web.base import blp, my_referral, my_ubrn
+from booking.web.base import blp, my_referral, my_ubrn, patient_only
 from booking.web.forms import Form, read_key
-from booking.web.patient.common import patient_only
+from booking.web.patient.common import tell
 from booking.web.spoken import gettext
 
 
@@ -47,6 +47,11 @@ def join_send() -> ResponseReturnValue:
         with work().session.begin_nested():
             given = Given(reason="NO_SLOTS", service_id=chosen)
             life.perform(work(), my_ubrn(work()), Action.DEFER_TO_PROVIDER, given)
+    except BeingChanged:
+        tell("again")
     except BookingError:
-        return redirect(url_for("web.choices", notice="looked"))  # sent twice, or a time has come free meanwhile
-    return redirect(url_for("web.choices", notice="joined"))
+        sent_twice = my_referral().state is ReferralState.DEFERRED_TO_PROVIDER
+        tell("joined" if sent_twice else "not_joined")
+    else:
+        tell("joined")
+    return redirect(url_for("web.choices"))

@@ -14,9 +14,9 @@ from booking.models import Booking
 from booking.services import booking
 from booking.services.booking import BOOKING_DETAIL, Choice
 from booking.web import forms, shown
-from booking.web.base import blp, my_referral
+from booking.web.base import blp, my_referral, patient_only
 from booking.web.patient.choices import fresh_offers
-from booking.web.patient.common import map_of, patient_only, with_needs
+from booking.web.patient.common import map_of, tell, with_needs
 
 
 @blp.post("/choose")
@@ -31,7 +31,7 @@ def choose() -> ResponseReturnValue:
     except IllegalTransition:
         return redirect(url_for("web.choices"))
     except (SlotNotAvailable, NotFound, Invalid, AlreadyBooked, BeingChanged) as refused:
-        return fresh_offers(referral.ubrn, refused)
+        return fresh_offers(refused)
     return redirect(url_for("web.confirm", hold_id=held.id))
 
 
@@ -49,12 +49,14 @@ def confirm(hold_id: int) -> ResponseReturnValue:
         return redirect(url_for("web.appointment"))
     kept = held is not None and held.state is BookingState.HELD
     if held is None or held.held_until is None or not kept or held.held_until <= work().now:
-        return redirect(url_for("web.choices", notice="expired"))
+        tell("expired")
+        return redirect(url_for("web.choices"))
     until = min(held.held_until, held.starts_at)
     sketch, slots = map_of(referral, with_needs(referral, [shown.slot(work(), held.slot, referral)]))
+    seconds = int((until - work().now).total_seconds())
     return render_template(
         "patient/confirm.html", held=held, until=until, slot=slots[0], map=sketch, needs=shown.needs(referral.patient),
-        minutes=max(1, int((until - work().now).total_seconds() // 60)),
+        seconds=seconds, minutes=max(1, seconds // 60),
     )  # fmt: skip
 
 
@@ -72,5 +74,5 @@ def confirm_send(hold_id: int) -> ResponseReturnValue:
     except IllegalTransition:
         return redirect(url_for("web.choices"))  # sent twice: shows the appointment there is
     except (SlotNotAvailable, Invalid, AlreadyBooked, BeingChanged) as refused:
-        return fresh_offers(referral.ubrn, refused)
+        return fresh_offers(refused)
     return redirect(url_for("web.appointment"))

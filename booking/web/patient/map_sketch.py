@@ -59,10 +59,6 @@ class Bar:
     miles: float
     length: float
 
-    @property
-    def said(self) -> str:
-        return f"{self.miles:g} mile{'' if self.miles == 1 else 's'}"
-
 
 @dataclass(frozen=True, slots=True)
 class Sketch:

@@ -21,8 +21,8 @@ from booking.models import Referral
 from booking.services import booking, finding, offers
 from booking.services.booking import Choice
 from booking.web import forms, shown
-from booking.web.base import blp, my_referral
-from booking.web.patient.common import map_of, my_appointment, patient_only, with_needs
+from booking.web.base import blp, my_referral, patient_only
+from booking.web.patient.common import AGAIN, map_of, my_appointment, tell, with_needs
 from booking.web.patient.times import times_page
 from booking.web.shown import ShownSlot
 from booking.web.spoken import gettext
@@ -30,7 +30,6 @@ from booking.web.spoken import gettext
 STANDS = _("{why} Your appointment stands as it was: {appointment}.")
 LOST = _("That time has just been taken by somebody else.")
 OVERLAPS = _("You have another appointment at that time.")
-AGAIN = _("Somebody is changing your referral at this moment. Please try again.")
 
 
 @blp.get("/appointment/move")
@@ -82,7 +81,8 @@ def move_send() -> ResponseReturnValue:
         return _refused(my_referral(lock=True), _words(refused))
     except Conflict:
         return redirect(url_for("web.appointment"))  # at that time already, or it has begun: the page says so
-    return redirect(url_for("web.appointment", notice="moved"))
+    tell("moved")
+    return redirect(url_for("web.appointment"))
 
 
 CHANGED = _("The clinic has changed that time.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from flask import render_template
@@ -18,8 +18,8 @@ from booking.services import history
 from booking.services.history import History
 from booking.services.work import HOME_ZONE, Work
 from booking.web import said_by, say
-from booking.web.base import blp, my_referral
-from booking.web.patient.common import my_appointment, patient_only
+from booking.web.base import blp, my_referral, patient_only
+from booking.web.patient.common import my_appointment
 from booking.web.spoken import gettext
 from booking.web.standing import standing
 
@@ -73,6 +73,7 @@ class Next:
 
     what: str
     by: str | None
+    """A sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,8 @@ def progress() -> ResponseReturnValue:
     """Everything that happened to the referral so far, and what happens next and by when."""
     referral = my_referral()
     return render_template(
-        "patient/progress.html", referral=referral, story=so_far(work(), referral), standing=standing(referral),
-        choosing=referral.state in CHOOSING, booked=referral.state is S.BOOKED,
+        "patient/progress.html", referral=referral, story=so_far(work(), referral),
+        standing=standing(work(), referral), choosing=referral.state in CHOOSING, booked=referral.state is S.BOOKED,
     )  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def so_far(unit: Work, referral: Referral) -> Story:
     live = runs and referral.state not in TERMINAL
     return Story(
         [_step(event, told, booked) for event in told.events],
-        _next(referral, my_appointment(referral)),
+        _next(unit, referral, my_appointment(referral)),
         say.span(((referral.rtt_clock_stopped_on or unit.today) - referral.rtt_clock_start).days),
         runs,
         say.whole_day(referral.due_date) if live and referral.state is not S.BOOKED else None,
@@ -130,9 +131,16 @@ def _who(event: ReferralEvent, told: History) -> str | None:
     return said_by.of_event(event, told.helpers) if event.action in SELF_SAID else None
 
 
-def _next(referral: Referral, booked: Booking | None) -> list[Next]:
+def _by(unit: Work, due: date | None) -> str | None:
+    if due is None:
+        return None
+    words = _("By {day}.") if due >= unit.today else _("This should have been done by {day}.")
+    return gettext(words).format(day=say.whole_day(due))
+
+
+def _next(unit: Work, referral: Referral, booked: Booking | None) -> list[Next]:
     """By the referral's state; the day is the one on the worklist of whoever must act."""
-    due = say.whole_day(referral.worklist_due) if referral.worklist_due is not None else None
+    due = _by(unit, referral.worklist_due)
     practice = referral.practice.name
     if booked is not None:
         seen = gettext("You are seen: {appointment}.").format(appointment=_appointment(booked))

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from booking.domain.words import ConsultationMode, Sex
 from booking.languages import _
 from booking.services.finding import Wanted, monday
+from booking.services.needs import FARTHEST_MILES
 from booking.web.forms import read_date, read_key
 from booking.web.spoken import gettext
 
@@ -68,7 +69,6 @@ class Wishes:
 def read(args: MultiDict[str, str], services: Iterable[int], never: int) -> Wishes:
     """From an address; what is not understood there is left out, as if nobody had asked for it."""
     service = read_key(args.get("service"))
-    miles = args.get("miles", "")
     clinician, mode = args.get("clinician", ""), args.get("mode", "")
     week, on = read_date(args.get("week")), read_date(args.get("on"))
     every = bool(args.get("every"))
@@ -77,7 +77,7 @@ def read(args: MultiDict[str, str], services: Iterable[int], never: int) -> Wish
         weekdays=frozenset(_numbers(args.getlist("day"), len(DAYS))),
         parts=frozenset(_numbers(args.getlist("part"), len(PARTS))),
         step_free=bool(args.get("step_free")),
-        within_miles=float(miles) if miles.isascii() and miles.isdigit() and 0 < int(miles[:4]) <= 1000 else None,
+        within_miles=_miles(args.get("miles", "")),
         clinician=Sex(clinician) if clinician in (Sex.FEMALE, Sex.MALE) else None,
         mode=ConsultationMode(mode) if mode in set(ConsultationMode) else None,
         never=0 if every else never,
@@ -92,6 +92,11 @@ def dated(wishes: Wishes) -> Wanted:
     if wishes.week is not None:
         return replace(wishes.wanted, first=wishes.week, last=wishes.week + timedelta(days=6))
     return wishes.wanted
+
+
+def _miles(text: str) -> float | None:
+    known = text.isascii() and text.isdigit() and len(text) <= 4 and 0 < int(text) <= FARTHEST_MILES
+    return float(text) if known else None
 
 
 def _numbers(texts: list[str], most: int) -> list[int]:
@@ -131,3 +136,22 @@ def never_mask(weekdays: Iterable[int], parts: Iterable[int]) -> int:
     days, halves = set(weekdays) or set(range(len(DAYS))), set(parts) or set(range(len(PARTS)))
     fine = sum(1 << day * len(PARTS) + part for day in days for part in halves)
     return (1 << len(DAYS) * len(PARTS)) - 1 & ~fine
+
+
+def lasting(wishes: Wishes, never: int) -> dict[str, Any]:
+    """What of it can be remembered, as what the patient needs: days and hours beside those that never suit already.
+
+    Where all hours were shown, what was said before of those that never suit gives way.
+    """
+    wanted = wishes.wanted
+    found: dict[str, Any] = {}
+    if wanted.weekdays or wanted.parts:
+        before = 0 if wishes.every else never
+        found["unsuitable_times"] = never_mask(wanted.weekdays, wanted.parts) | before
+    if wanted.step_free:
+        found["step_free"] = True
+    if wanted.clinician is not None:
+        found["clinician_sex"] = wanted.clinician
+    if wanted.within_miles is not None:
+        found["farthest_miles"] = wanted.within_miles
+    return found

@@ -22,7 +22,7 @@ from booking.services.search import ServiceSearch, find_services
 from booking.services.work import Work
 from booking.web import shown
 from booking.web.base import blp
-from booking.web.forms import Form
+from booking.web.forms import Form, read_keys, read_version
 from booking.web.referrer.common import (
     PRIORITIES,
     acting_for,
@@ -30,13 +30,18 @@ from booking.web.referrer.common import (
     is_admin,
     keep_code,
     my_practice,
-    read_keys,
     read_priority,
     referrers_only,
 )
 from booking.web.referrer.services import Shown, with_times
 
 MOST = 20
+MODES: Mapping[Action | None, frozenset[BookingMode]] = {
+    Action.CHANGE_SHORTLIST: frozenset({BookingMode.DIRECTLY_BOOKABLE, BookingMode.INDIRECTLY_BOOKABLE}),
+    Action.SEND_FOR_TRIAGE: frozenset({BookingMode.TRIAGE}),
+    Action.DEFER_TO_PROVIDER: frozenset({BookingMode.DIRECTLY_BOOKABLE}),
+}
+"""The actions that name services, and how those are booked that each can name."""
 CHANGED = "The referral has changed since you opened this page. Look at it as it is now, and send again."
 
 
@@ -71,7 +76,7 @@ ACTS: Mapping[str, Act] = {
             "The date by which the patient should be seen follows. Times proposed for the old priority are let go.",
             "Change the priority", "The priority is changed."),
         Act("amend", None, "Correct what is written", "Correct what is written",
-            "The patient can read the reason. Clinical information is for the clinic alone.", "Save",
+            "The patient can read both: the reason with their choices, the rest in their record.", "Save",
             "What is written is corrected."),
         Act("cancel-appointment", Action.CANCEL_APPOINTMENT_BY_PATIENT, "Cancel the appointment",
             "Cancel the appointment", "The time goes to somebody else at once. The referral stays, its wait goes on, "
@@ -127,41 +132,33 @@ def _start(found: Referral) -> dict[str, str]:
 def _page(found: Referral, act: Act, form: Form, status: int | None = None) -> ResponseReturnValue:
     reasons: ReasonList | None = RULES[act.action].reasons if act.action is not None else None
     listed = [str(row.service_id) for row in found.shortlist]
+    chosen = form.all("shortlist") if "shortlist" in form.values else listed
     booked = booking.current_booking(work(), found) if act.slug == "cancel-appointment" else None
     page = render_template(
         "referrer/act.html", slot=shown.slot(work(), booked.slot, found) if booked else None, booked=booked,
         referral=found, act=act, form=form, priorities=PRIORITIES, admin=is_admin(),
         reasons=reasons_for(reasons, work().actor.role, work().today) if reasons is not None else [],
         comment_due=act.action is not None and RULES[act.action].comment_due,
-        services=_services(found, act), chosen=form.all("shortlist") if "shortlist" in form.values else listed,
+        services=_services(found, act, chosen), chosen=chosen,
     )  # fmt: skip
     return page, status or (422 if form.errors else 200)
 
 
-def _services(found: Referral, act: Act) -> list[Shown]:
-    """Where the referral could go with this action."""
-    if act.action not in (Action.CHANGE_SHORTLIST, Action.SEND_FOR_TRIAGE, Action.DEFER_TO_PROVIDER):
+def _services(found: Referral, act: Act, ticked: list[str]) -> list[Shown]:
+    """Where the referral could go with this action; what is listed or ticked is among them however far away."""
+    if act.action not in MODES:
         return []
-    patient, practice = found.patient, my_practice()
+    patient, practice, unit = found.patient, my_practice(), work()
     near = patient if patient.latitude is not None else practice
+    listed = {row.service_id for row in found.shortlist}
     search = ServiceSearch(
         specialty=found.specialty_code, clinic_type=found.clinic_type_code, priority=found.priority,
-        age=age_on(patient.date_of_birth, work().today), sex=patient.sex, latitude=near.latitude,
-        longitude=near.longitude, limit=MOST,
+        age=age_on(patient.date_of_birth, unit.today), sex=patient.sex, latitude=near.latitude,
+        longitude=near.longitude, modes=MODES[act.action], limit=MOST, keep={*listed, *read_keys(ticked)},
     )  # fmt: skip
-    services = find_services(work(), search, practice) if work().session.get(Specialty, found.specialty_code) else []
-    listed = {row.service_id for row in found.shortlist}
-    if act.action is Action.SEND_FOR_TRIAGE:
-        services = [one for one in services if one.service.booking_mode is BookingMode.TRIAGE]
-    elif act.action is Action.DEFER_TO_PROVIDER:
-        services = [
-            one for one in services
-            if one.service.id in listed and one.service.booking_mode is BookingMode.DIRECTLY_BOOKABLE
-        ]  # fmt: skip
-    else:
-        services = [
-            one for one in services if one.service.booking_mode not in (BookingMode.TRIAGE, BookingMode.ADVICE_ONLY)
-        ]
+    services = find_services(unit, search, practice) if unit.session.get(Specialty, found.specialty_code) else []
+    if act.action is Action.DEFER_TO_PROVIDER:
+        services = [one for one in services if one.service.id in listed]
     return with_times(services, found.priority)
 
 
@@ -229,27 +226,22 @@ def _main_field(act: Act) -> str:
     }.get(act.slug, "reason")  # fmt: skip
 
 
-def _version(form: Form) -> int:
-    text = form.get("version")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
-
-
 def _perform(unit: Work, found: Referral, act: Act, form: Form, given: Given) -> str | None:
     if act.action is None:
         raise NotFound("There is no such page.")
-    return life.perform(unit, found.ubrn, act.action, given, version=_version(form)).access_code
+    return life.perform(unit, found.ubrn, act.action, given, version=read_version(form.get("version"))).access_code
 
 
 def _amend(unit: Work, found: Referral, act: Act, form: Form, given: Given) -> None:
     life.amend(
         unit, found.ubrn, reason=form.get("reason_text").strip(),
-        clinical_information=form.get("clinical_information").strip(), version=_version(form),
+        clinical_information=form.get("clinical_information").strip(), version=read_version(form.get("version")),
     )  # fmt: skip
 
 
 def _cancel_referral(unit: Work, found: Referral, act: Act, form: Form, given: Given) -> None:
     referrals.cancel_referral(
-        unit, found.ubrn, reason=given.reason or "", comment=given.comment, version=_version(form)
+        unit, found.ubrn, reason=given.reason or "", comment=given.comment, version=read_version(form.get("version"))
     )
 
 

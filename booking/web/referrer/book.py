@@ -34,6 +34,7 @@ from booking.web.referrer.common import acting_for, attempt, referrers_only
 PER_PAGE = 12
 WEEKS = 26
 GONE = "That time has just been taken by somebody else. Nothing was booked. These times are free now."
+OTHERWISE = "The appointment that you were changing has been changed or cancelled meanwhile. Nothing was booked now."
 EXPIRED = "The time is not kept any more. Nothing was booked. Choose again."
 SLOT_DETAIL = (
     joinedload(Slot.site), joinedload(Slot.practitioner), joinedload(Slot.service).joinedload(Service.organisation),
@@ -155,6 +156,12 @@ def _check(found: Referral, slot: Slot, held: Booking | None) -> ResponseReturnV
     )  # fmt: skip
 
 
+def _has(found: Referral, choice: Choice) -> bool:
+    """Whether the appointment there is now is the one chosen."""
+    present = booking.current_booking(work(), found)
+    return present is not None and present.slot_id == choice.slot_id
+
+
 @blp.post("/staff/referrals/<ubrn>/book")
 @referrers_only
 def book_for_send(ubrn: str) -> ResponseReturnValue:
@@ -162,7 +169,7 @@ def book_for_send(ubrn: str) -> ResponseReturnValue:
     found = referrals.own_referral(work(), ubrn)
     choice = forms.read_choice(request.form)
     instead = request.form.get("instead_of", "")
-    if found.state is ReferralState.BOOKED and not instead:
+    if found.state is ReferralState.BOOKED and (not instead or _has(found, choice)):
         return redirect(url_for("web.referral", ubrn=found.ubrn))  # sent twice: shows the appointment there is
     unit = acting_for(found.referrer)
     try:
@@ -171,6 +178,12 @@ def book_for_send(ubrn: str) -> ResponseReturnValue:
     except IllegalTransition:
         return redirect(url_for("web.referral", ubrn=found.ubrn))
     except REFUSED as refused:
+        found = referrals.own_referral(work(), ubrn)
+        if _has(found, choice):  # by another click that was quicker
+            return redirect(url_for("web.referral", ubrn=found.ubrn))
+        present = booking.current_booking(work(), found)
+        if instead and (present is None or present.reference != instead):
+            return _times(found, OTHERWISE)
         return _fresh(ubrn, refused)
     when = shown.slot(work(), made.slot, found)
     flash(f"Booked for {when.day} at {when.time}, {when.site}. The patient is told too.", "success")

@@ -24,7 +24,6 @@ from booking.edge.policy import Via, allow
 from booking.models import ClinicType, Organisation, Specialty
 from booking.services.work import Work
 from booking.web import say
-from booking.web.forms import Form
 from booking.web.staff import my_organisation
 
 referrers_only = allow(*REFERRERS, via=Via.COOKIE)
@@ -56,17 +55,15 @@ def is_admin() -> bool:
 
 
 def acting_for(name: str | None) -> Work:
-    """This work, on behalf of the clinician named where an administrator does it: so it stands in the record."""
+    """This work, on behalf of the clinician named where an administrator does it: so it stands in the record.
+
+    Nobody need be named: a referral itself is never made without its clinician.
+    """
     unit = work()
-    named = " ".join((name or "").split())[:200]
-    if not named or not is_admin() or not named.isprintable():
+    named = " ".join((name or "").split())
+    if not named or not is_admin():
         return unit
     return replace(unit, actor=replace(unit.actor, on_behalf_of=named))
-
-
-def read_acting(form: Form) -> Work:
-    """The work on behalf of whom the box "acting for" names."""
-    return acting_for(form.text("acting_for", most=200))
 
 
 def clinics() -> dict[str, str]:
@@ -91,10 +88,6 @@ def items(options: Iterable[tuple[str, str]], first: str | None = None) -> Items
 
 def read_priority(text: str) -> Priority | None:
     return Priority(text) if text in Priority.__members__ else None
-
-
-def read_keys(texts: Iterable[str]) -> list[int]:
-    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 18]
 
 
 def name_key(name: str) -> str:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from flask import flash, request
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import selectinload
 
 from booking.domain.errors import Conflict, Invalid, NotFound
 from booking.domain.referral import TERMINAL, ReferralState
-from booking.domain.words import Channel, Priority, Sex
+from booking.domain.words import Priority, Sex
 from booking.edge.flask_app import work
-from booking.models import Patient, Referral
-from booking.services import needs, patients, practice_patients, preferences
+from booking.models import Attachment, Patient, Practitioner, Referral
+from booking.services import patients
 from booking.services.file_types import LARGEST
 from booking.services.patients import NewPatient
 from booking.services.referrals import NewReferral
-from booking.web.forms import Form
-from booking.web.referrer.common import attempt, is_admin, read_keys
+from booking.web.forms import Form, read_keys
+from booking.web.referrer.common import attempt, is_admin
+from booking.web.referrer.details import DETAILS
 
 SAME_AGAIN = timedelta(minutes=10)
 """The same referral sent again within this time is a double click, not a second referral."""
-DETAILS = (
-    "given_name", "family_name", "postcode", "email", "mobile", "channel", "interpreter_language", "clinician_sex",
-)  # fmt: skip
-SWITCHES = ("step_free", "no_video", "large_print")
 FIELDS = (
     "nhs_number", "date_of_birth", "sex", *DETAILS, "clinic", "priority", "practitioner", "shortlist", "reason",
     "clinical_information", "referrer", "letter",
@@ -39,6 +37,11 @@ LOOK, SEND, DRAFT = "look", "send", "draft"
 class Letter:
     name: str
     data: bytes
+
+    def stored(self) -> ColumnElement[bool]:
+        """SQL: an attachment that is this file, still there."""
+        same = Attachment.sha256 == hashlib.sha256(self.data).hexdigest()
+        return and_(same, Attachment.removed_at.is_(None))
 
 
 def find_patient(form: Form) -> Patient | None:
@@ -55,20 +58,6 @@ def find_patient(form: Form) -> Patient | None:
         return None
 
 
-def about(patient: Patient) -> str:
-    """Whose details the form shows, as of when: others' are never written over them."""
-    return f"{patient.id}:{patient.version}"
-
-
-def details_of(patient: Patient) -> dict[str, str]:
-    """What of the patient can be put right on the form, as the form holds it."""
-    said = {name: str(getattr(patient, name) or "") for name in DETAILS}
-    said["large_print"] = "1" if patient.large_print else ""
-    said["step_free"] = "1" if patient.step_free else ""
-    said["no_video"] = "" if patient.video_possible else "1"
-    return said
-
-
 def check_details(form: Form) -> None:
     """The faults of contact details that a machine can find."""
     mobile, email = form.text("mobile", most=20), form.text("email", most=254)
@@ -78,44 +67,6 @@ def check_details(form: Form) -> None:
         form.fail("email", "Enter an e-mail address, like name@example.com")
     form.text("postcode", most=8)
     form.text("interpreter_language", most=40)
-
-
-def correct(patient: Patient, form: Form) -> Patient:
-    """Write down what was put right about the patient: contact, needs, name and postcode, each by its own service."""
-    unit, before = work(), details_of(patient)
-    changed = {name for name in (*DETAILS, *SWITCHES) if form.get(name).strip() != before[name]}
-    version = int(form.get("about").partition(":")[2])
-    if wanted := _needs(form, changed):
-        patient = needs.change_needs(unit, wanted, version=version, patient_id=patient.id)
-        version = patient.version
-    if wanted := _contact(form, changed):
-        patient = preferences.change_contact(unit, wanted, version=version, patient_id=patient.id)
-        version = patient.version
-    if wanted := {name: form.get(name) for name in practice_patients.FIELDS if name in changed}:
-        patient = practice_patients.correct(unit, patient.id, wanted, version=version)
-    return patient
-
-
-def _needs(form: Form, changed: set[str]) -> Mapping[str, Any]:
-    values: dict[str, Any] = {
-        "step_free": bool(form.get("step_free")),
-        "interpreter_language": form.get("interpreter_language").strip() or None,
-        "clinician_sex": Sex(form.get("clinician_sex")) if form.get("clinician_sex") in ("female", "male") else None,
-        "video_possible": not form.get("no_video"),
-    }
-    names = {"no_video": "video_possible"}
-    return {names.get(name, name): values[names.get(name, name)] for name in changed if names.get(name, name) in values}
-
-
-def _contact(form: Form, changed: set[str]) -> Mapping[str, Any]:
-    channel = form.get("channel")
-    values: dict[str, Any] = {
-        "email": form.get("email").strip() or None,
-        "mobile": form.get("mobile").strip() or None,
-        "large_print": bool(form.get("large_print")),
-        "channel": Channel(channel) if channel in Channel.__members__ else Channel.EMAIL,
-    }
-    return {name: values[name] for name in changed if name in values}
 
 
 def read_new_patient(form: Form) -> NewPatient | None:
@@ -189,18 +140,28 @@ def read_referral(form: Form, patient_id: int, known: Mapping[str, str], *, draf
     )  # fmt: skip
 
 
-def same_again(new: NewReferral) -> Referral | None:
-    """The same referral made a moment ago: sent twice, it is made once."""
-    query = select(Referral).where(
-        Referral.patient_id == new.patient_id,
-        Referral.practice_id == work().actor.organisation_id,
-        Referral.specialty_code == new.specialty,
-        Referral.clinic_type_code == new.clinic_type,
-        Referral.reason == new.reason.strip(),
-        Referral.created_at > work().now - SAME_AGAIN,
-        Referral.state == ReferralState.DRAFT if new.draft else Referral.state.not_in({*TERMINAL, ReferralState.DRAFT}),
-    )
-    return work().session.scalars(query.limit(1)).first()
+def same_again(new: NewReferral, letter: Letter | None) -> Referral | None:
+    """The same referral made a moment ago, to the last letter of it: sent twice, it is made once."""
+    query = (
+        select(Referral)
+        .outerjoin(Practitioner, Practitioner.id == Referral.named_practitioner_id)
+        .where(
+            Referral.patient_id == new.patient_id, Referral.practice_id == work().actor.organisation_id,
+            Referral.specialty_code == new.specialty, Referral.clinic_type_code == new.clinic_type,
+            Referral.priority == new.priority, Referral.reason == new.reason.strip(),
+            Referral.clinical_information == new.clinical_information,
+            Referral.referrer == (new.referrer or work().actor.name).strip(),
+            Practitioner.identifier.is_not_distinct_from(new.named_practitioner),
+            Referral.created_at > work().now - SAME_AGAIN,
+            Referral.state == ReferralState.DRAFT if new.draft
+            else Referral.state.not_in({*TERMINAL, ReferralState.DRAFT}),
+        )
+    )  # fmt: skip
+    if letter is not None:
+        attached = select(Attachment.id).where(Attachment.referral_id == Referral.id, letter.stored())
+        query = query.where(attached.exists())
+    twins = work().session.scalars(query.options(selectinload(Referral.shortlist)).order_by(Referral.id.desc()))
+    return next((one for one in twins if {row.service_id for row in one.shortlist} == set(new.shortlist)), None)
 
 
 def open_referrals(patient: Patient) -> list[Referral]:

@@ -17,6 +17,7 @@ from booking.services import outcomes, patients, practice_patients, practices
 from booking.web import say, shown
 from booking.web.base import blp
 from booking.web.forms import Form
+from booking.web.referrer import details
 from booking.web.referrer import form as reading
 from booking.web.referrer.common import attempt, referrers_only
 
@@ -36,21 +37,10 @@ def find_patient_send() -> ResponseReturnValue:
     text = form.text("who", "Enter a name, an NHS number or a reference", most=100)
     if form.errors:
         return render_template("referrer/find_patient.html", form=form, found=None), 422
-    found = practice_patients.find(work(), text, practice_patients.MOST + 1)
+    found, more = practice_patients.find(work(), text)
     if len(found) == 1:
         return redirect(url_for("web.practice_patient", patient_id=found[0].id))
-    return render_template(
-        "referrer/find_patient.html", form=form, found=found[: practice_patients.MOST],
-        more=len(found) > practice_patients.MOST, numbered=_is_number(text),
-    )  # fmt: skip
-
-
-def _is_number(text: str) -> bool:
-    try:
-        parse_nhs_number(text, allow_test_numbers=work().config.allow_test_nhs_numbers)
-    except Invalid:
-        return False
-    return True
+    return render_template("referrer/find_patient.html", form=form, found=found, more=more)
 
 
 @blp.get("/staff/patients/<key:patient_id>")
@@ -58,13 +48,15 @@ def _is_number(text: str) -> bool:
 def practice_patient(patient_id: int) -> ResponseReturnValue:
     """One patient: contact, needs, referrals and requests for advice."""
     found = patients.own_patient(work(), patient_id)
-    return _page(found, Form({**reading.details_of(found), "about": reading.about(found)}))
+    return _page(found, Form())
 
 
 def _page(found: Patient, form: Form) -> ResponseReturnValue:
+    about = details.fill(form, found)
     page = render_template(
-        "referrer/patient.html", patient=found, form=form, needs=shown.needs(found), about=reading.about(found),
-        age=age_on(found.date_of_birth, work().today), rows=outcomes.of_patient(work(), found.id), asked=_asked(found),
+        "referrer/patient.html", patient=found, form=form, needs=shown.needs(found), about=about,
+        about_name=details.ABOUT, age=age_on(found.date_of_birth, work().today),
+        rows=outcomes.of_patient(work(), found.id), asked=_asked(found),
     )  # fmt: skip
     return page, 422 if form.errors else 200
 
@@ -86,16 +78,19 @@ def practice_patient_send(patient_id: int) -> ResponseReturnValue:
     form.text("given_name", "Enter the given name")
     form.text("family_name", "Enter the family name")
     reading.check_details(form)
-    if form.get("about") != reading.about(found):
-        form.fail("given_name", "The record was changed meanwhile. Check it below, and save again.")
+    if not details.showed(form, found):
+        form.fail("given_name", "This was not the record that you had opened. Check it below, and save again.")
     if not form.errors:
         try:
             with attempt():
-                reading.correct(found, form)
+                details.correct(form, found)
             flash("Saved. Times proposed to them follow their needs.", "success")
             return redirect(url_for("web.practice_patient", patient_id=patient_id))
-        except (Invalid, StaleVersion) as refused:
-            form.refuse(refused, reading.DETAILS, "given_name")
+        except StaleVersion as refused:
+            if not form.errors:
+                form.fail("given_name", refused.message)
+        except Invalid as refused:
+            form.refuse(refused, details.DETAILS, "given_name")
     return _page(patients.own_patient(work(), patient_id), form)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from booking.domain.errors import BookingError, Conflict, Invalid, StaleVersion
 from booking.domain.ids import parse_nhs_number
+from booking.domain.referral import ReferralState
 from booking.domain.targets import age_on
 from booking.domain.words import AttachmentKind, BookingMode, Priority, Sex
 from booking.edge.flask_app import work
@@ -22,7 +22,8 @@ from booking.services.search import ServiceSearch, find_services
 from booking.web import say
 from booking.web import shown as shown_slots
 from booking.web.base import blp
-from booking.web.forms import Form
+from booking.web.forms import Form, read_keys
+from booking.web.referrer import details
 from booking.web.referrer import form as reading
 from booking.web.referrer.common import (
     PRIORITIES,
@@ -42,7 +43,9 @@ NEAREST = 3
 """So many of the nearest services are ticked to begin with."""
 MOST = 12
 AGAIN = "It had been sent a moment ago, and was not sent twice. If you did not see the access code, make a new one."
-STALE = "The patient’s details were changed by somebody else meanwhile. Check them and send again."
+SAVED_AGAIN = "This draft had been saved a moment ago, and was not saved twice."
+REGISTERED = "They were registered with you a moment ago. Check their details, and send again."
+ELSEWHERE = "Another practice has registered this NHS number. Take the patient over first, under “Patients”."
 
 
 @blp.get("/staff/refer")
@@ -77,11 +80,15 @@ def refer_send() -> ResponseReturnValue:
             sent = _send(form, patient, letter, draft=do == DRAFT)
             if sent is not None:
                 return sent
-            if "nhs_number" not in form.errors:
-                patient = reading.find_patient(form)
+            patient = _known(form)
     elif not form.get("nhs_number").strip() and do == LOOK:
         form.errors.pop("nhs_number", None)  # the services alone were asked for
     return refer_page(form, patient, looked=True, lost=letter.name if letter else None)
+
+
+def _known(form: Form) -> Patient | None:
+    """The practice's patient with the number typed, where it is one; without a word about it."""
+    return reading.find_patient(Form(form.values))
 
 
 def _send(form: Form, patient: Patient | None, letter: Letter | None, *, draft: bool) -> ResponseReturnValue | None:
@@ -92,43 +99,54 @@ def _send(form: Form, patient: Patient | None, letter: Letter | None, *, draft: 
     new = reading.read_referral(form, patient.id if patient is not None else 0, clinics(), draft=draft)
     if new is None or (patient is None and new_patient is None):
         return None
-    twin = reading.same_again(new) if patient is not None else None
-    if twin is not None:
-        return _again(twin)
     try:
         with attempt():
             if patient is not None:
-                whose = _corrected(form, patient)
+                whose = details.correct(form, patient)
             elif new_patient is not None:
                 whose = patients.create_patient(work(), new_patient)
-            made, code = make(new, whose.id, letter)
-    except StaleVersion:
-        again = reading.same_again(new) if patient is not None else None
-        form.fail("nhs_number", STALE)
-        return _again(again) if again is not None else None
+            made, code, again = make(new, whose.id, letter)
+    except StaleVersion as refused:
+        if not form.errors:
+            form.fail("nhs_number", refused.message)
+        return None
     except (Invalid, Conflict) as refused:
+        if refused.code == "PATIENT_EXISTS" and (known := _known(form)) is not None:
+            return _registered_twice(form, replace(new, patient_id=known.id), letter)
         refuse(form, refused)
         return None
+    if again:
+        return _again(made)
     if draft:
         flash("Draft saved. It is in the list “Drafts” until you send or discard it.", "success")
-    elif not code:
-        return _again(made)
     else:
         keep_code(made.ubrn, code)
     return _to(made)
 
 
-def make(new: NewReferral, patient_id: int, letter: Letter | None) -> tuple[Referral, str]:
-    """Refer the patient, whose row is locked: two clicks queue here. The letter goes with it or nothing goes."""
+def _registered_twice(form: Form, new: NewReferral, letter: Letter | None) -> ResponseReturnValue | None:
+    """The patient was new when the page was sent, and is ours by now: a second click, or a colleague."""
+    twin = reading.same_again(new, letter)
+    if twin is not None:
+        return _again(twin)
+    form.fail("nhs_number", REGISTERED)
+    return None
+
+
+def make(new: NewReferral, patient_id: int, letter: Letter | None) -> tuple[Referral, str, bool]:
+    """Refer the patient, whose row is locked: two clicks queue here. The letter goes with it or nothing goes.
+
+    Returns the referral, its access code, and whether it had been made a moment ago.
+    """
     patients.own_patient(work(), patient_id, lock=True)
     wanted = replace(new, patient_id=patient_id)
-    twin = reading.same_again(wanted)
+    twin = reading.same_again(wanted, letter)
     if twin is not None:
-        return twin, ""
+        return twin, "", True
     made, code = referrals.create_referral(work(), wanted)
     if letter is not None:
         attach_letter(made.ubrn, letter)
-    return made, code
+    return made, code, False
 
 
 def attach_letter(ubrn: str, letter: Letter) -> None:
@@ -145,19 +163,11 @@ def refuse(form: Form, refused: BookingError) -> None:
         base = names.get(base, base)
         form.fail(base if base in reading.FIELDS else "nhs_number", fault.message)
     if not refused.errors:
-        words = "Another practice has registered this NHS number. Take the patient over first, under “Patients”."
-        form.fail("nhs_number", words if refused.code == "PATIENT_EXISTS" else refused.message)
-
-
-def _corrected(form: Form, patient: Patient) -> Patient:
-    whose, _, version = form.get("about").partition(":")
-    if whose != str(patient.id) or not version.isdigit():
-        return patient  # the page showed another patient's details, or none
-    return reading.correct(patient, form)
+        form.fail("nhs_number", ELSEWHERE if refused.code == "PATIENT_EXISTS" else refused.message)
 
 
 def _again(made: Referral) -> ResponseReturnValue:
-    flash(AGAIN, "told")
+    flash(SAVED_AGAIN if made.state is ReferralState.DRAFT else AGAIN, "told")
     return _to(made)
 
 
@@ -173,9 +183,8 @@ def refer_page(
     wanted = form.get("clinic") if form.get("clinic") in options else ""
     priority = read_priority(form.get("priority")) or Priority.ROUTINE
     listed = services_for(form, patient, wanted, priority) if wanted else []
+    about = details.fill(form, patient) if patient is not None else ""
     values = MultiDict(form.values)
-    if patient is not None and form.get("about").partition(":")[0] != str(patient.id):
-        _fill(values, reading.details_of(patient))
     auto = form.get("auto")
     asked = f"{patient.id if patient else 0}/{wanted}/{priority}"
     if listed and form.get("listed") != asked and _untouched(form, wanted):
@@ -188,7 +197,7 @@ def refer_page(
         priorities=PRIORITIES, sexes=[(one.value, say.label(one)) for one in Sex], draft=draft, lost=lost,
         registering=looked and patient is None and bool(form.get("nhs_number").strip()) and _number_stands(form),
         age=age_on(patient.date_of_birth, unit.today) if patient else None,
-        needs=shown_slots.needs(patient) if patient else [], about=reading.about(patient) if patient else "",
+        needs=shown_slots.needs(patient) if patient else [], about=about, about_name=details.ABOUT,
         others=_others(patient, draft), chosen=set(values.getlist("shortlist")), clinic_name=options.get(wanted),
     )  # fmt: skip
     return page, 422 if form.errors else 200
@@ -210,18 +219,16 @@ def _number_stands(form: Form) -> bool:
     return True
 
 
-def _fill(values: MultiDict[str, str], details: Mapping[str, str]) -> None:
-    for name, value in details.items():
-        values[name] = value
-
-
 def _others(patient: Patient | None, draft: Referral | None) -> list[Referral]:
     found = reading.open_referrals(patient) if patient is not None else []
     return [one for one in found if draft is None or one.id != draft.id]
 
 
 def services_for(form: Form, patient: Patient | None, clinic: str, priority: Priority) -> list[Shown]:
-    """The services that take it, the nearest to the patient's home (else to the practice) first."""
+    """The services that take it, the nearest to the patient's home (else to the practice) first.
+
+    One that was ticked, or found in a search, is among them however far away it is.
+    """
     specialty, _, kind = clinic.partition("|")
     near: Any = patient if patient is not None and patient.latitude is not None else my_practice()
     search = ServiceSearch(
@@ -229,6 +236,7 @@ def services_for(form: Form, patient: Patient | None, clinic: str, priority: Pri
         longitude=near.longitude, sex=patient.sex if patient else None,
         practitioner=form.text("practitioner", most=40) or None,
         age=age_on(patient.date_of_birth, work().today) if patient else None, limit=MOST,
+        keep=read_keys(form.all("shortlist")),
     )  # fmt: skip
     try:
         return with_times(find_services(work(), search, my_practice()), priority)

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from booking.domain.errors import Conflict
 from booking.domain.reasons import REASONS
-from booking.domain.referral import CHOOSING, TERMINAL, ReferralState
-from booking.domain.words import PROVIDERS, REFERRERS, AttachmentKind, AttachmentState, Channel, Language
+from booking.domain.referral import CHOOSING, TERMINAL, Action, ReferralState
+from booking.domain.words import PROVIDERS, REFERRERS, AttachmentKind, Channel, Language
 from booking.edge.flask_app import work
 from booking.edge.policy import Via, allow
 from booking.models import Attachment, OutboxMessage, Referral, ReferralEvent, Service, Specialty
@@ -22,46 +22,14 @@ from booking.services.work import HOME_ZONE
 from booking.web import say, shown
 from booking.web.base import blp
 from booking.web.download import PDF, download
+from booking.web.event_words import EVENTS
 from booking.web.forms import Form
 from booking.web.referrer import form as reading
 from booking.web.referrer.act import offered
 from booking.web.referrer.common import acting_for, attempt, is_admin, keep_code, referrers_only, take_code
 from booking.web.referrer.form import Letter
 
-EVENTS = {
-    "ISSUE": "Sent, for the patient to choose",
-    "SEND_FOR_TRIAGE": "Sent for a clinician to read first",
-    "CONVERT_FROM_ADVICE": "Made of a request for advice",
-    "CHANGE_SHORTLIST": "Referred on with another shortlist",
-    "CHANGE_PRIORITY": "Priority changed",
-    "BOOK": "Appointment booked",
-    "MOVE_APPOINTMENT": "Appointment changed",
-    "CANCEL_APPOINTMENT_BY_PATIENT": "Appointment given back",
-    "CANCEL_APPOINTMENT_BY_PROVIDER": "Appointment cancelled by the clinic",
-    "CANCEL_AND_ACT_LATER": "Appointment cancelled by the clinic, which will act later",
-    "DEFER_TO_PROVIDER": "Left to the clinic to find a time",
-    "SLOT_FOUND": "A time was found",
-    "ACCEPT": "Accepted by the clinic",
-    "REJECT": "Sent back by the clinic",
-    "TRIAGE_ACCEPT": "Accepted after reading",
-    "TRIAGE_RETURN": "Returned with advice",
-    "REDIRECT": "Sent to another service of the clinic",
-    "REDIRECT_FOR_TRIAGE": "Sent to another service of the clinic to be read",
-    "RECORD_ATTENDED": "The patient came",
-    "RECORD_DID_NOT_ATTEND": "The patient did not come",
-    "REBOOK_AFTER_NON_ATTENDANCE": "To be booked again after not coming",
-    "ADVISE_REFERRER": "Left to the referrer after not coming",
-    "RECORD_ASSESSMENT_RESULT": "Result of the assessment recorded",
-    "TRANSFER_PRACTICE": "Came with the patient from another practice",
-    "CLOSE": "Closed",
-    "CANCEL_REFERRAL": "Referral cancelled",
-}
 REASON_WORDS = {reason.code: reason.text for reasons in REASONS.values() for reason in reasons}
-FILE_STATES = {
-    AttachmentState.PENDING: "being checked for malware",
-    AttachmentState.THREATS_FOUND: "held malware, can’t be opened",
-    AttachmentState.VALIDATION_FAILED: "could not be checked, can’t be opened",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +62,7 @@ def referral_page(found: Referral, form: Form) -> ResponseReturnValue:
         choosing=found.state in CHOOSING, address=unit.config.public_url + url_for("web.sign_in"),
         past=[_happened(one) for one in reversed(past.events)], weeks=past.weeks_waited,
         specialty=unit.session.get_one(Specialty, found.specialty_code).name,
-        files=attachments.attachments_of(unit, found), file_states=FILE_STATES, told=_told(found),
+        files=attachments.attachments_of(unit, found), file_states=say.FILE_STATES, told=_told(found),
         acts=offered(found), admin=is_admin(), needs=shown.needs(found.patient),
         organisation=unit.actor.organisation_id,
         last_comment=next((one for one in reversed(past.events) if one.comment), None),
@@ -107,7 +75,7 @@ def _happened(event: ReferralEvent) -> Happened:
     who = event.actor if event.on_behalf_of in (None, event.actor) else f"{event.actor} for {event.on_behalf_of}"
     why = " ".join(filter(None, (REASON_WORDS.get(event.reason_code or ""), event.comment)))
     said = say.label(event.role).lower()
-    return Happened(EVENTS.get(event.action, say.label(event.action)), event.at, f"{who}, {said}", why)
+    return Happened(EVENTS[Action(event.action)], event.at, f"{who}, {said}", why)
 
 
 def _told(found: Referral) -> str:
@@ -209,7 +177,7 @@ def acknowledge(ubrn: str) -> ResponseReturnValue:
     """Seen that somebody else cancelled it: off the list."""
     try:
         with attempt():
-            life.acknowledge(acting_for(request.form.get("acting_for")), ubrn)
+            life.acknowledge(acting_for(referrals.own_referral(work(), ubrn).referrer), ubrn)
         flash("Taken off your list.", "success")
     except Conflict as refused:
         flash(refused.message, "told")

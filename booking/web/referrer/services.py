@@ -19,8 +19,8 @@ from booking.services.search import FoundService, ServiceSearch, SortBy, find_se
 from booking.services.service_facts import Free
 from booking.web import say
 from booking.web.base import blp
-from booking.web.forms import Form
-from booking.web.referrer.common import clinics, items, my_practice, read_keys, read_priority, referrers_only
+from booking.web.forms import Form, read_keys
+from booking.web.referrer.common import clinics, items, my_practice, read_priority, referrers_only
 
 MOST = 20
 MOST_COMPARED = 4

@@ -28,18 +28,28 @@ if (living.length) {
   const look = async () => {
     if (document.hidden) return;
     try {
-      const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "error" });
+      const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "manual" });
+      // Elsewhere or refused: the session is over, and what it showed must not stay on the screen.
+      if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403) location.replace(location.pathname + location.search);
       if (!answer.ok) return;
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live][id]")) {
         const other = fresh.getElementById(part.id);
-        if (!other || part.contains(document.activeElement) || plain(part) === plain(other)) continue;
+        if (!other || part.contains(document.activeElement) || inUse(part, other) || plain(part) === plain(other)) continue;
         part.replaceWith(document.adoptNode(other));
         other.classList.add("app-fresh");
         said.textContent = other.dataset.liveSaid || "The list on this page has changed.";
       }
     } catch { /* no network for a moment: the next look finds what changed */ }
   };
+  // What somebody has typed, ticked or opened there and not sent yet: swapping it would lose it.
+  const inUse = (part, other) =>
+    part.querySelectorAll("details[open]").length > other.querySelectorAll("details[open]").length ||
+    [...part.querySelectorAll("input, textarea, select")].some((box) => {
+      if (!box.options) return box.value !== box.defaultValue || Boolean(box.checked) !== Boolean(box.defaultChecked);
+      const given = [...box.options].some((one) => one.defaultSelected);
+      return given ? [...box.options].some((one) => one.selected !== one.defaultSelected) : box.selectedIndex > 0;
+    });
   // CSRF tokens are made anew for each page: they are no change.
   const plain = (part) => part.innerHTML.replace(/name="csrf_token" value="[^"]*"/g, "");
   setInterval(look, seconds * 1000);

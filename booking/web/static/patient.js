@@ -1,9 +1,10 @@
 // How long a time is still kept, counted down. The page says until when without it.
 "use strict";
 
-const left = document.querySelector("[data-until]");
+const left = document.querySelector("[data-seconds]");
 if (left) {
-  const until = Date.parse(left.dataset.until);
+  // From now on, not until an instant: the clock of this machine may be wrong.
+  const until = Date.now() + Number(left.dataset.seconds) * 1000;
   const words = left.dataset;
   const said = document.createElement("p");
   said.className = "nhsuk-u-visually-hidden";

@@ -146,6 +146,7 @@ def test_a_token_is_shown_once_and_works_until_it_ends(region: Region, staff: St
     for words in ("Enter the name of the system", "Choose what the system may do", "Enter a number of days"):
         assert words in wrong.text
     made = manager.send(page, "/staff/admin/tokens", client="diary", role="PROVIDER_ADMIN", days="30")
+    assert made.request.method == "GET"  # loading it anew makes no second token
     token = re.findall(r'id="token">([^<]+)<', made.text)[0]
     client = manager.client
     assert client.get("/api/v1/slots", headers=bearer(token)).status_code == 200

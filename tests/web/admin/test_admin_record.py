@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, func, select
 
+import booking
 from booking.db import Database
+from booking.domain.advice import AdviceAction
+from booking.domain.referral import Action
 from booking.domain.words import Channel, Role
 from booking.edge.flask_app import BookingApp
 from booking.jobs.notes import Notebook
-from booking.models import AccessEntry, JobRun, Organisation, OutboxMessage
+from booking.models import AccessEntry, JobRun, Organisation, OutboxMessage, ReportCopy
+from booking.services import job_notes
 from booking.services.delivery import TO_POST
+from booking.services.job_notes import Note
 from booking.services.work import Work
+from booking.web.admin import audit_words
 from tests.conftest import Clock
 from tests.factories import Region
 from tests.web.conftest import Referred, Visitor
@@ -223,7 +233,7 @@ def test_where_notices_go(region: Region, manager: Visitor, staff: Staff, databa
     assert staff(Role.PROVIDER_ADMIN).get("/staff/admin/organisation").text.count('<th scope="row">') >= 1
 
 
-# How the service does
+# Service status
 
 
 def test_a_silent_scheduler_is_said(region: Region, manager: Visitor, app: BookingApp, clock: Clock) -> None:
@@ -234,7 +244,8 @@ def test_a_silent_scheduler_is_said(region: Region, manager: Visitor, app: Booki
     def broken() -> None:
         raise RuntimeError("Siân’s number is 943 476 5919")
 
-    book = Notebook(app)
+    app.settings = replace(app.settings, messages="file:letters")  # “console” would be a fault of its own
+    book = Notebook(app, ("deliver", "seal"))
     book.watched("deliver", lambda: 1, 5)()
     with pytest.raises(RuntimeError):
         book.watched("seal", broken, 300)()
@@ -255,7 +266,7 @@ def test_a_silent_scheduler_is_said(region: Region, manager: Visitor, app: Booki
 
 
 def test_notes_are_written_together(app: BookingApp, database: Database) -> None:
-    book, commits = Notebook(app), []
+    book, commits = Notebook(app, ("deliver", "seal")), []
     for _ in range(5):
         book.watched("deliver", lambda: 1, 5)()
     event.listen(database.engine, "commit", lambda _: commits.append(1))
@@ -264,6 +275,77 @@ def test_notes_are_written_together(app: BookingApp, database: Database) -> None
     with database.unit_of_work(write=False) as session:
         found = {row.name: row.runs for row in session.scalars(select(JobRun))}
     assert found == {"scheduler": 1, "deliver": 5}
+
+
+def test_a_failure_between_two_writings_is_not_lost(app: BookingApp, database: Database, clock: Clock) -> None:
+    def broken() -> None:
+        raise RuntimeError
+
+    book = Notebook(app, ("deliver", "seal"))
+    with pytest.raises(RuntimeError):
+        book.watched("seal", broken, 300)()
+    failed_at = clock.now
+    clock.now += timedelta(seconds=5)
+    book.watched("seal", lambda: 1, 300)()
+    with pytest.MonkeyPatch.context() as locked:
+        locked.setattr(job_notes, "write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            book.write()
+    book.write()
+    with database.unit_of_work(write=False) as session:
+        found = session.get_one(JobRun, "seal")
+        assert (found.failed_at, found.error) == (failed_at, "RuntimeError")
+        assert (found.finished_at, found.runs) == (clock.now, 2)
+
+
+def test_a_job_that_is_gone_is_forgotten_by_the_next_to_lead(app: BookingApp, database: Database) -> None:
+    with database.unit_of_work() as session:
+        job_notes.write(session, [Note(name, app.clock(), runs=1) for name in ("plan 02:00", "backup", "deliver")])
+    Notebook(app, ("plan 03:00", "deliver")).write()
+    with database.unit_of_work(write=False) as session:
+        assert set(session.scalars(select(JobRun.name))) == {"backup", "deliver", "scheduler"}
+
+
+def test_reports_that_wait_are_a_queue(work: Work, region: Region, manager: Visitor) -> None:
+    old = work.now - timedelta(hours=1)
+    work.session.add(
+        ReportCopy(organisation_id=region.commissioner.id, name="waits", question="", requested_at=old)
+    )  # fmt: skip
+    work.session.commit()
+    text = manager.get("/staff/admin/health").text
+    assert "Reports asked for" in text
+    assert "Stands still" in text
+
+
+def test_the_list_of_messages_does_not_look_again_by_itself(
+    work: Work, region: Region, referred: Referred, manager: Visitor
+) -> None:
+    """Each look at it is a row for every patient on it: an open window must not write them."""
+    failed(work, region, referred, post=True)
+    page = manager.get("/staff/messages")
+    assert "To post" in page.text
+    assert "data-live" not in page.text
+
+
+def test_a_second_person_of_one_name_is_refused(region: Region, manager: Visitor) -> None:
+    path = "/staff/admin/people/new"
+    given: dict[str, Any] = {"roles": "REFERRING_ADMIN", "how": "provider"}
+    assert manager.send(manager.get(path), path, name="Bo Lee", username="bo", **given).status_code == 200
+    refused = manager.send(manager.get(path), path, name=" bo lee ", username="bo2", **given)
+    assert refused.status_code == 422
+    assert "tells people apart by it" in refused.text
+    assert "is searched by name" in manager.get(AUDIT).text
+
+
+def test_every_recorded_action_has_words() -> None:
+    """Of those written out in the code, and of those made of a referral's or an advice request's actions."""
+    made = {f"referral.{one.lower()}" for one in Action} | {f"advice.{one.lower()}" for one in AdviceAction}
+    for path in (Path(booking.__file__).parent / "services").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("record", "following"):
+                made |= {str(one.value) for one in node.args[2:] if isinstance(one, ast.Constant)}
+    assert len(made) > 60
+    assert sorted(made - audit_words.WORDS.keys()) == []
 
 
 def test_a_queue_that_stands_still(work: Work, region: Region, manager: Visitor, clock: Clock) -> None:

@@ -15,7 +15,7 @@ from booking.services.work import Work
 from tests.conftest import Clock, Rows
 from tests.factories import Region
 from tests.web.clinics.conftest import Seen, book
-from tests.web.conftest import Visitor
+from tests.web.conftest import Visitor, forms
 
 DAY = "/staff/clinic/day?date=2026-03-03"
 TO = "/staff/clinic/attendance/"
@@ -73,6 +73,14 @@ def test_returned_to_the_referrer_with_words(over: Seen, clerk: Visitor, rows: R
     assert "The referrer has been told" in done.text
 
 
+def test_somebody_returned_it_first_with_other_words(over: Seen, clerk: Visitor, rows: Rows) -> None:
+    page = clerk.send(clerk.get(DAY), TO, step="absent")
+    clerk.send(page, TO, at=1, step="return", comment="Moved away, please ask")
+    late = clerk.send(page, TO, at=1, step="return", comment="In hospital")
+    assert "Nothing was recorded. Somebody has returned it" in late.text
+    assert "with your words" not in late.text
+
+
 def test_not_before_its_time(booked: Seen, clerk: Visitor, rows: Rows) -> None:
     token = clerk.get("/staff/publish").text.split('name="csrf_token" value="')[1].split('"')[0]
     page = clerk.client.post(
@@ -105,7 +113,9 @@ def test_a_service_definer_looks_and_records_nothing(over: Seen, staff: Callable
     page = definer.get(DAY)
     assert "Zoë" in page.text
     assert TO not in page.text
-    assert definer.client.post(f"{TO}{over.reference}").status_code in (400, 403)
+    token = forms(definer.get("/staff/publish"))[-1].fields["csrf_token"]
+    sent = definer.client.post(f"{TO}{over.reference}", data={"csrf_token": token, "step": "attended"})
+    assert sent.status_code == 403
 
 
 def test_the_way_back_leads_nowhere_else(over: Seen, clerk: Visitor) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from booking.domain.words import Role, SlotStatus
 from booking.models import AccessEntry, Slot
@@ -16,7 +16,7 @@ from tests import factories
 from tests.conftest import Clock, Rows
 from tests.factories import Region
 from tests.web.clinics.conftest import Seen, book
-from tests.web.conftest import Visitor
+from tests.web.conftest import Visitor, forms
 
 Staff = Callable[[Role], Visitor]
 LONDON = ZoneInfo("Europe/London")
@@ -113,7 +113,7 @@ def test_the_hour_that_comes_twice_is_told_apart(clerk: Visitor, work: Work, reg
 def test_the_day_shows_who_comes(clerk: Visitor, booked: Seen, rows: Rows) -> None:
     page = clerk.get("/staff/clinic/day?date=2026-03-03")
     assert "Zoë O’Neill 🙂" in page.text
-    assert "interpreter: Urdu, step-free" in page.text
+    assert "step-free access, an interpreter (Urdu)" in page.text
     assert "Clinics on this day" in page.text
     assert "1 of 6" in page.text
     assert 'name="step"' not in page.text  # the time has not come
@@ -134,8 +134,10 @@ def test_the_printed_list_and_the_appointment_are_recorded(clerk: Visitor, booke
 def test_another_provider_s_are_not_there(staff: Staff, work: Work, region: Region, clerk: Visitor) -> None:
     theirs = region.slots[-1]
     book(work, region, theirs, given_name="Hidden")
+    token = forms(clerk.get("/staff/publish"))[-1].fields["csrf_token"]
     for path in ("", "/withdraw", "/publish"):
-        assert clerk.client.post(f"/staff/clinic/slots/{theirs.id}{path}").status_code in (400, 404)
+        sent = clerk.client.post(f"/staff/clinic/slots/{theirs.id}{path}", data={"csrf_token": token})
+        assert sent.status_code == 404
     assert clerk.get(f"/staff/clinic/slots/{theirs.id}").status_code == 404
     day = theirs.starts_at.date().isoformat()
     for page in ("/staff/clinic/day", "/staff/clinic/list"):
@@ -155,24 +157,12 @@ def test_a_long_day_is_paged(clerk: Visitor, work: Work, region: Region) -> None
 
 
 def test_the_number_of_queries_does_not_grow(clerk: Visitor, work: Work, region: Region, clock: Clock) -> None:
-    def asked(path: str) -> int:
-        statements: list[str] = []
-        engine = clerk.client.application.database.engine  # type: ignore[attr-defined]
-
-        def count(*args: object) -> None:
-            statements.append(str(args[2]))
-
-        event.listen(engine, "before_cursor_execute", count)
-        assert clerk.get(path).status_code == 200
-        event.remove(engine, "before_cursor_execute", count)
-        return len(statements)
-
     paths = ("/staff/clinic", "/staff/clinic/day?date=2026-03-03", "/staff/clinic/list?date=2026-03-03")
     book(work, region, region.slots[0])
-    before = [asked(path) for path in paths]
+    before = [clerk.asked(path) for path in paths]
     for slot in region.slots[1:6]:
         book(work, region, slot)
-    after = [asked(path) for path in paths]
+    after = [clerk.asked(path) for path in paths]
     assert [after[0], after[1]] == before[:2]
     assert after[2] <= before[2] + 5  # one entry more for each person whose record is shown
 
@@ -214,3 +204,46 @@ def test_a_refused_change_keeps_what_was_typed(clerk: Visitor, region: Region, w
     late = clerk.send(form, path, at=1, starts="08:40")
     assert late.status_code == 409
     assert "The slot is booked, so it was left as it is" in late.text
+
+
+def test_the_list_of_nobody_in_particular_is_theirs_alone(clerk: Visitor, work: Work, region: Region) -> None:
+    doctor = factories.PractitionerFactory(organisation_id=region.provider.id, name="Dr Named")
+    with_doctor = work.session.get_one(Slot, region.slots[0].id)
+    with_doctor.practitioner_id = doctor.id
+    work.session.commit()
+    book(work, region, with_doctor, given_name="Named")
+    book(work, region, region.slots[1], given_name="Unnamed")
+    day = clerk.get("/staff/clinic/day?date=2026-03-03")
+    links = [part.split('"')[0].replace("&amp;", "&") for part in day.text.split('href="/staff/clinic/list')[1:]]
+    (nobody,) = [link for link in links if "practitioner=none" in link]
+    page = clerk.get(f"/staff/clinic/list{nobody}")
+    assert ">Unnamed" in page.text
+    assert ">Named" not in page.text
+    week = clerk.get("/staff/clinic?practitioner=none")
+    assert week.text.count("chip--free") == 5 * 6 - 2 + 1  # without the doctor's and the one booked, and the key
+    assert '<option value="none" selected>' in week.text
+
+
+@pytest.mark.parametrize(("hour", "minute"), [(1, 20), (0, 50)], ids=["01:20 GMT", "01:50 BST to 01:10 GMT"])
+def test_one_time_in_the_hour_that_comes_twice(
+    clerk: Visitor, work: Work, region: Region, rows: Rows, hour: int, minute: int
+) -> None:
+    starts = datetime(2026, 10, 25, hour, minute, tzinfo=UTC)
+    (slot,) = factories.slots(work, region.services[0], starts, 1)
+    work.session.commit()
+    path = f"/staff/clinic/slots/{slot.id}"
+    page = clerk.get(path)
+    assert "20 minutes" in page.text
+    assert "20 min<" in clerk.get("/staff/clinic/day?date=2026-10-25").text
+    done = clerk.send(page, path, at=1, capacity="3")
+    assert "The time is changed" in done.text
+    found = rows(select(Slot).where(Slot.id == slot.id))[0]
+    assert (found.starts_at, found.ends_at, found.capacity) == (starts, starts + timedelta(minutes=20), 3)
+
+
+def test_a_time_that_no_clock_shows_is_refused_beside_its_box(clerk: Visitor, region: Region) -> None:
+    path = f"/staff/clinic/slots/{region.slots[1].id}"
+    page = clerk.send(clerk.get(path), path, at=1, date="2026-03-29", starts="01:20")
+    assert page.status_code == 422
+    assert 'href="#starts"' in page.text
+    assert "leave_out" not in page.text

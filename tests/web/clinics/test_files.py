@@ -99,8 +99,25 @@ def test_clinicians_elsewhere_and_booked_times_are_found_before(
     assert april(rows) == 0
     token = forms(page)[-1].fields["csrf_token"]
     refused = clerk.client.post(page.request.path, data={"csrf_token": token, "step": "all"}, follow_redirects=True)
-    assert "nothing was published" in refused.text
+    assert "Nothing was published" in refused.text
     assert april(rows) == 0
+
+
+def test_refused_at_publishing_it_shows_what_is_wrong_now(
+    clerk: Visitor, region: Region, work: Work, rows: Rows
+) -> None:
+    own = region.slots[0].provider_slot_id
+    page = send(clerk, HEAD + GOOD + f"{own},2026-04-03,09:00,20,\n", region.services[0].id)
+    assert "Publish all 3 rows" in page.text
+    book(work, region, region.slots[0])
+    refused = clerk.send(page, page.request.path, step="all")
+    assert "Nothing was published: 1 row would be refused now" in refused.text
+    assert "The slot is booked, so it was left as it is" in refused.text
+    assert april(rows) == 0
+    assert own in clerk.get(f"{page.request.path}/bad-rows.csv").text
+    done = clerk.send(refused, page.request.path, step="good")
+    assert "2 rows taken: 2 added" in done.text
+    assert april(rows) == 2
 
 
 def test_another_provider_s_services_are_no_services(clerk: Visitor, region: Region, rows: Rows) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from booking.models import Publication, SessionTemplate, Slot
+from booking.services import session_templates
 from booking.services.work import Work
 from tests import factories
 from tests.conftest import Rows
@@ -93,6 +94,24 @@ def test_every_second_week_and_a_number_of_appointments(clerk: Visitor, region: 
     assert [f"{one:%d.%m. %H:%M}" for one in published(rows)] == [
         "07.04. 09:00", "07.04. 09:20", "21.04. 09:00", "21.04. 09:20", "05.05. 09:00", "05.05. 09:20",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pause", "times"),
+    [
+        (("10:00", "10:30"), ["09:00", "09:20", "09:40", "10:30", "10:50", "11:10"]),
+        (("10:10", "10:30"), ["09:00", "09:20", "09:40", "10:30", "10:50", "11:10"]),
+        (("12:00", "13:00"), ["09:00", "09:20", "09:40", "10:00", "10:20", "10:40"]),
+        (("08:00", "09:10"), ["09:10", "09:30", "09:50", "10:10", "10:30", "10:50"]),
+    ],
+)
+def test_a_number_of_appointments_round_a_break(
+    clerk: Visitor, region: Region, rows: Rows, pause: tuple[str, str], times: list[str]
+) -> None:
+    wanted = session(region, weekday="Tuesday", first="2026-04-07", last="2026-04-07", number="6", ends="",
+                     break_starts=pause[0], break_ends=pause[1])  # fmt: skip
+    press(clerk, fill_in(clerk, wanted), "all")
+    assert [f"{one:%H:%M}" for one in published(rows)] == times
 
 
 @pytest.fixture
@@ -205,6 +224,16 @@ def test_a_template_is_kept_used_and_deleted(clerk: Visitor, region: Region, row
     assert "is deleted" in gone.text
     assert rows(select(SessionTemplate.id)) == []
     assert len(published(rows)) == 12
+
+
+def test_no_room_for_the_template_and_published_all_the_same(
+    clerk: Visitor, region: Region, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_templates, "MOST", 0)
+    done = press(clerk, fill_in(clerk, session(region, keep="Spring clinic")), "all")
+    assert "12 times published. Not kept as the template “Spring clinic”. There are 0 templates already" in done.text
+    assert len(published(rows)) == 12
+    assert rows(select(SessionTemplate.id)) == []
 
 
 def test_a_clinic_is_copied_to_further_weeks(clerk: Visitor, region: Region, rows: Rows) -> None:

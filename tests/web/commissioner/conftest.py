@@ -60,8 +60,8 @@ def plan_run(work: Work, **fields: object) -> PlanRun:
         "referrals": 40, "placed": 38, "unplaced": {"NO_SLOTS": 2}, "pairs": 1234, "objective": 50_000, "bound": 50_000,
         "gap": 0, "trouble": None, "weights": {"travel_km": 700},
         "comparison": {
-            "plan": {"breaches": 6, "wait": {"mean": 20.0}, "by_priority": {"urgent": {"breaches": 1}}},
-            "ring_fenced_fcfs": {"breaches": 9, "wait": {"mean": 21.0}, "by_priority": {}},
+            "plan": {"breaches": 6, "placed": 38, "wait": {"mean": 20.0}, "by_priority": {"urgent": {"breaches": 1}}},
+            "ring_fenced_fcfs": {"breaches": 9, "placed": 3, "wait": {"mean": 21.0}, "by_priority": {}},
         },
         "fairness": fairness(),
     }  # fmt: skip

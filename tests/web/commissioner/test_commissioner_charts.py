@@ -97,3 +97,7 @@ def test_what_is_drawn_is_said() -> None:
     )
     assert charts.said(1, "days") == "1 day"
     assert charts.said(1200, "") == "1,200"
+
+
+def test_one_of_a_thing_is_singular() -> None:
+    assert [charts.said(1, unit) for unit in ("weeks", "days", "%", "")] == ["1 week", "1 day", "1%", "1"]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from booking.domain.words import PlanRunState
 from booking.edge.flask_app import BookingApp
 from booking.jobs import tasks
-from booking.models import ReportCopy
-from booking.services.reports import kept
+from booking.models import PlanRequest, ReportCopy
+from booking.services.reports import kept, options, plans
 from booking.services.reports.catalogue import REPORTS
+from booking.services.reports.publish import protected
 from booking.services.work import Work
+from booking.web.commissioner.fair import Fairness, fair
+from tests import factories
 from tests.factories import Region
 from tests.reports.conftest import Records
 from tests.web.commissioner.conftest import plan_run
@@ -32,7 +36,7 @@ def test_an_empty_region_says_so(commissioner: Visitor) -> None:
     page = commissioner.get("/staff")
     assert page.request.path == "/staff/overview"
     assert "Nothing has been planned yet" in page.text
-    assert page.text.count("Too few to be told") == 14
+    assert page.text.count("Suppressed: counts below 5 are not shown") == 14
     assert '<svg class="com-chart"' not in page.text
 
 
@@ -133,6 +137,44 @@ def test_a_report_that_fails_is_said_to_and_the_one_before_stays(
     assert work.session.query(ReportCopy).one().error is None
 
 
+def test_asking_for_too_many_is_said_and_for_one_that_waits_is_not(
+    commissioner: Visitor, year: Records, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MOST_WAITING", 1)
+    path = f"/staff/reports/bookings?{YEAR}"
+    for code in ("RA1", "ra1", "%20ra1%20"):
+        page = commissioner.get(f"{path}&provider={code}")
+        if "The report is being made" not in page.text:
+            page = commissioner.send(page, "/staff/reports/bookings")
+        assert "The report is being made" in page.text
+        assert "Look again" in page.text
+    refused = commissioner.send(commissioner.get(f"{path}&provider=RA2"), "/staff/reports/bookings")
+    assert refused.status_code == 200
+    assert "waiting already" in refused.text
+    refused = commissioner.send(commissioner.get("/staff/overview"), "/staff/overview")
+    assert refused.status_code == 200
+    assert "waiting already" in refused.text
+
+
+@pytest.mark.parametrize("query", ["from=9999-12", "to=9999-12", "from=0001-01", "from=0001-01&to=0001-01"])
+def test_a_year_out_of_this_world_is_a_fault_of_the_question(commissioner: Visitor, region: Region, query: str) -> None:
+    assert commissioner.get(f"/staff/reports/waits?{query}").status_code == 422
+
+
+def test_only_providers_with_services_can_be_chosen(region: Region, work: Work) -> None:
+    factories.OrganisationFactory(ods_code="RA9", kind="PROVIDER", name="Nothing here")
+    assert {code for code, _ in options.providers(work)} == {"RA1", "RA2"}
+
+
+def test_an_organisation_s_code_stays_as_it_is(commissioner: Visitor, year: Records) -> None:
+    for _ in range(6):
+        year.referral(worklist_organisation_id=year.region.provider.id)
+    year.commit()
+    text = commissioner.get("/staff/reports/worklists").text
+    assert "RA1" in text
+    assert "Ra1" not in text
+
+
 def test_plans_with_their_proof_and_who_waits_longer(commissioner: Visitor, region: Region, work: Work) -> None:
     run = plan_run(work)
     failed = plan_run(
@@ -145,15 +187,77 @@ def test_plans_with_their_proof_and_who_waits_longer(commissioner: Visitor, regi
     page = commissioner.get(f"/staff/plan/runs/{run.id}")
     for words in ("1,234", "5.0 patient-days", "None. A plan that breaks one is never applied.", "Proved", "changed"):
         assert words in page.text
-    assert "Urgent (by priority): 5 days longer, 15 instead of 10" in page.text
+    assert "Urgent (by priority): about 5 days longer, 15 instead of 10" in page.text
     assert "Two week wait" not in page.text  # of three people
     assert '<td class="app-number">3</td>' not in page.text
+    assert "<dd>42</dd>" in page.text  # 40 wait
+    assert "<strong>12</strong></td>" in page.text  # 9 targets missed
+    assert "fewer than 5" in page.text  # 2 without a time, 1 target of an urgent patient
+    assert "because their services" not in page.text
+    assert "20 days" in page.text
+    assert "21 days" not in page.text  # the mean of fewer than five
     page = commissioner.get(f"/staff/plan/runs/{failed.id}")
     assert "This run failed" in page.text
     assert "Ada" not in page.text
     assert "Not the usual way" in commissioner.get(f"/staff/plan/runs/{simple.id}").text
     assert commissioner.get("/staff/plan/runs/999").status_code == 404
     assert "5 days longer" in commissioner.get("/staff/plan/fairness").text
+
+
+@pytest.mark.parametrize("path", ["/staff/plan", "/staff/overview"])
+def test_no_page_of_the_plan_tells_a_small_number(commissioner: Visitor, region: Region, work: Work, path: str) -> None:
+    plan_run(work)
+    text = commissioner.get(path).text
+    assert "about 6" in text or "<strong>6</strong>" in text
+    assert "about 12" in text or "<strong>12</strong>" in text
+    for number in ("38", "9", "2", "1"):
+        assert f">{number}<" not in text
+
+
+def test_of_a_small_plan_no_figure_is_told(commissioner: Visitor, region: Region, work: Work) -> None:
+    run = plan_run(work)
+    work.session.add(
+        PlanRequest(referral_ids=[1], requested_at=work.now, done_at=work.now, plan_run_id=run.id, reason="x")
+    )
+    work.session.commit()
+    text = commissioner.get(f"/staff/plan/runs/{run.id}").text
+    assert "It was about a few people" in text
+    for words in ("Targets missed", "patient-days", "Who waits longer", "1,234"):
+        assert words not in text
+    assert 'class="app-number">42<' not in commissioner.get("/staff/plan?all=yes").text
+
+
+def test_the_least_number_told_is_the_configured_one(
+    commissioner: Visitor, region: Region, work: Work, app: BookingApp
+) -> None:
+    app.settings = replace(app.settings, small_numbers=7)
+    plan_run(work)
+    for path in ("/staff/overview", "/staff/plan", "/staff/plan/fairness"):
+        text = commissioner.get(path).text
+        assert "below 7 are" in text
+        assert "multiple of 10" in text
+        assert "below 5" not in text
+        assert "fewer than 5" not in text
+
+
+def test_whether_a_group_waits_longer_is_told_of_means_that_are_not_rounded(work: Work) -> None:
+    def row(days: float, before: float) -> dict[str, object]:
+        of = {"breaches": 6, "unplaced": 0, "p95": 40, "longest": 50}
+        methods = {"plan": {**of, "mean_wait": days}, "ring_fenced_fcfs": {**of, "mean_wait": before}}
+        return {"group": "urgent", "people": 30, "methods": methods}
+
+    def found(*named: dict[str, object]) -> Fairness | None:
+        summary = {"fairness": {"everybody": [row(1, 1)], "breakdowns": {"priority": {"named": list(named)}}}}
+        columns = REPORTS["plan-fairness"].columns
+        return fair([protected(one, columns, 5) for one in plans.groups(summary)])
+
+    assert [one.verdict for _, groups in found(row(11.5, 10.4), row(12.4, 10.6)).breakdowns for one in groups] == [
+        "longer", "longer",
+    ]  # fmt: skip
+    assert found(row(11.5, 10.51)).longer == []  # 12 and 11, of less than a day
+    few = found({**row(20, 10), "people": 3})
+    assert not few.judged
+    assert few.longer == []
 
 
 def test_where_the_next_session_helps(commissioner: Visitor, year: Records, work: Work) -> None:

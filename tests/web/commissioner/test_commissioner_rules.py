@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import date
 
 import pytest
 from sqlalchemy import func, select
 
 from booking.models import CommissioningRule, Organisation, PolicyPreview, PolicyVersion, Service
-from booking.services import previews
-from booking.services.policy import publish_policy
+from booking.services import practices, previews
+from booking.services.policy import publish_policy, still_to_come
 from booking.services.work import Work
+from tests import factories
 from tests.factories import Region
 from tests.web.conftest import Referred, Visitor
 
@@ -99,6 +102,10 @@ def test_a_preview_is_asked_for_shown_and_published(commissioner: Visitor, regio
     assert "com-better" in page.text
     assert "com-worse" in page.text
     assert "Seen earlier" in page.text
+    assert "Two-week wait, both plans" not in page.text  # of three people
+    for number in (41, 31, 13, 20, 3, 2, 5):  # told as 42, 30, 12, 18, or not at all
+        assert f'<td class="app-number">{number}<' not in page.text
+    assert "fewer than 5" in page.text
     path = f"{page.request.path}/publish"
     assert commissioner.send(page, path, explanation="").status_code == 422
     page = commissioner.send(page, path, explanation=WHY)
@@ -110,7 +117,7 @@ def test_a_preview_is_asked_for_shown_and_published(commissioner: Visitor, regio
 
 
 SIDE = {
-    "referrals": 12, "placed": 10, "unplaced": 2, "breaches": 3, "day": {"mean": 10.0, "p95": 20.0},
+    "referrals": 41, "placed": 31, "unplaced": 10, "breaches": 13, "day": {"mean": 10.0, "p95": 20.0},
     "wait": {"mean": 21.5, "p95": 40.0},
 }  # fmt: skip
 MOVES = {"earlier": 3, "later": 2, "same_day": 5, "gain_a_time": 2, "lose_their_time": 0}
@@ -120,11 +127,12 @@ PRIORITIES = ("two_week_wait", "urgent", "routine")
 def _side(**fields: object) -> dict[str, object]:
     made = {**SIDE, **fields}
     more = {"asked": 9, "offers": 20, "reserved": 0, "certified": True, "trouble": None}
-    return {**made, **more, "by_priority": dict.fromkeys(PRIORITIES, made)}
+    few = {**SIDE, "referrals": 3, "placed": 2, "breaches": 1}
+    return {**made, **more, "by_priority": {"two_week_wait": few, "urgent": made, "routine": made}}
 
 
 RESULT = {
-    "as_of": "2026-03-02", "current_version": 0, "current": _side(), "proposed": _side(breaches=2, placed=9),
+    "as_of": "2026-03-02", "current_version": 0, "current": _side(), "proposed": _side(breaches=6, placed=20),
     "moves": {**MOVES, "by_priority": dict.fromkeys(PRIORITIES, MOVES)}, "changes": [], "notes": ["A note."],
 }  # fmt: skip
 
@@ -190,15 +198,73 @@ def test_a_practice_closes_with_what_it_moves_said_first(
     commissioner: Visitor, region: Region, referred: Referred, work: Work
 ) -> None:
     code, path = region.practice.ods_code, f"/staff/practices/{region.practice.ods_code}/close"
+    heir = region.other_practice
     page = commissioner.get(path)
     assert "This can’t be undone" in page.text
-    refused = commissioner.send(page, path)
+    assert f">{heir.name} ({heir.ods_code})<" in page.text
+    assert 'method="post" action="' + path not in page.text  # first the successor, named again before the button
+    refused = commissioner.get(f"{path}?successor=")
     assert refused.status_code == 422
     assert "Choose who takes the patients over" in refused.text
-    page = commissioner.send(page, path, successor=region.other_practice.ods_code, sure="yes")
+    assert commissioner.get(f"{path}?successor={code}").status_code == 422
+    page = commissioner.get(f"{path}?successor={heir.ods_code}")
+    assert f"its patients go over to {heir.name} ({heir.ods_code})" in page.text
+    assert commissioner.send(page, path).status_code == 422
+    page = commissioner.send(page, path, sure="yes")
     assert "Millbrook Surgery is closed. 1 patient and 1 open referral went over to Hilltop Practice." in page.text
     assert "Closed 2 March 2026" in page.text
     assert "closed already" in commissioner.get(path).text
     assert commissioner.get("/staff/practices/XYZ/close").status_code == 404
     assert "No such practice" in commissioner.get("/staff/practices?q=zzz").text
     assert code in page.text
+
+
+def test_practices_of_one_name_are_all_reached_and_told_apart(
+    commissioner: Visitor, region: Region, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(practices, "PAGE", 2)
+    codes = [f"P9900{number}" for number in range(5)]
+    for code in codes:
+        factories.OrganisationFactory(
+            ods_code=code, kind="PRACTICE", name="The Surgery", commissioner_id=region.commissioner.id
+        )
+    work.session.commit()
+    page, seen = commissioner.get("/staff/practices"), ""
+    for _ in range(5):
+        seen += page.text
+        if (more := re.search(r'href="([^"]+)">More practices', page.text)) is None:
+            break
+        page = commissioner.get(html.unescape(more[1]))
+    assert [code for code in codes if f"<td>{code}</td>" in seen] == codes
+    page = commissioner.get(f"/staff/practices/{region.practice.ods_code}/close")
+    for code in codes:
+        assert f"The Surgery ({code})" in page.text
+
+
+def test_a_refused_end_takes_nothing_from_the_other_form(
+    commissioner: Visitor, rule: CommissioningRule, work: Work
+) -> None:
+    path = f"/staff/rules/{rule.id}"
+    page = commissioner.send(
+        commissioner.get(path), path, explanation="Until summer", ends_on__day="30", ends_on__month="6",
+        ends_on__year="2026",
+    )  # fmt: skip
+    for wrong in ({"end_explanation": ""}, {"end_explanation": "Over", "last_day__year": "2027"}):
+        refused = commissioner.send(page, f"{path}/end", **wrong)
+        assert refused.status_code in (409, 422)
+        assert "Until summer" in refused.text
+        page = commissioner.send(refused, path, explanation="Until summer")
+        assert "The rule is changed." in page.text
+    work.session.expire_all()
+    assert work.session.get_one(CommissioningRule, rule.id).ends_on == date(2026, 6, 30)
+
+
+def test_of_versions_from_one_day_on_only_the_last_is_to_come(
+    commissioner: Visitor, region: Region, work: Work
+) -> None:
+    for days in (5, 6):
+        publish_policy(work, {"offer_days": days}, effective_from=date(2026, 4, 1), explanation=f"With {days}")
+    work.session.commit()
+    coming = still_to_come(work.session, work.today, 0)
+    work.session.rollback()
+    assert [row.version for row in coming] == [2]

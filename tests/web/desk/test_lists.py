@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from booking.domain.eligibility import PRIORITY_BIT
 from booking.domain.referral import Action, ReferralState
-from booking.domain.words import Priority, Role, Worklist
+from booking.domain.words import BookingMode, Priority, Role, Worklist
 from booking.domain.worklists import PROVIDER_LISTS
+from booking.models import Site
+from booking.services import advice, life
+from booking.services.desk import queue
+from booking.web.desk.deciding import DECISIONS
+from tests import factories
 from tests.life.conftest import Life
 from tests.web.conftest import Visitor
 from tests.web.desk.conftest import Stands
@@ -17,23 +23,26 @@ STATES = [state for state in ReferralState if state is not S.DRAFT]
 
 def test_every_state_has_its_page(lives: Life, staff: Callable[[Role], Visitor]) -> None:
     """What a state and role allow is what the page offers; nothing that would only be refused."""
-    made = {state: lives.to(state).ubrn for state in STATES}
+    made = {state: lives.to(state) for state in STATES}
     lives.work.session.commit()
     for role in (Role.PROVIDER_CLINICIAN, Role.PROVIDER_ADMIN, Role.SERVICE_DEFINER):
-        visitor = staff(role)
-        for state, ubrn in made.items():
-            page = visitor.get(f"/staff/desk/referrals/{ubrn}")
+        visitor, some = staff(role), set()
+        for state, referral in made.items():
+            page = visitor.get(f"/staff/desk/referrals/{referral.ubrn}")
             if state in (S.NOT_BOOKED, S.CANCELLED_REFERRAL):
                 assert page.status_code == 404  # never sent to this provider
                 continue
             assert page.status_code == 200, state
             assert "A changing mole" in page.text
-            offered = {one.value for one in Action if f'value="{one}"' in page.text}
-            if state is S.CLOSED:
-                assert offered == set()
-            if state is S.BOOKED:
-                assert {"RECORD_ATTENDED", "RECORD_DID_NOT_ATTEND"} & offered == set()  # still ahead
-                assert ("REJECT" in offered) is (role is Role.PROVIDER_CLINICIAN)
+            offered = {one for one in Action if f'name="decision" value="{one}"' in page.text}
+            allowed = set(life.available(lives.acting(role), made[state])) & {one.action for one in DECISIONS}
+            if state is S.BOOKED:  # the appointment is still ahead
+                allowed -= {A.RECORD_ATTENDED, A.RECORD_DID_NOT_ATTEND}
+            assert offered == allowed, (role, state)
+            some |= offered
+        assert bool(some) is (role is not Role.SERVICE_DEFINER)
+        if role is Role.PROVIDER_CLINICIAN:
+            assert some == {one.action for one in DECISIONS}
 
 
 def test_the_home_of_a_provider_is_its_worklists(lives: Life, clinician: Visitor, definer: Visitor) -> None:
@@ -92,7 +101,7 @@ def test_triage_goes_on_to_the_next_until_none_is_left(lives: Life, stands: Stan
     skipped = clinician.get(refused.text.split("Skip, and show")[0].rsplit('href="', 1)[1].split('"')[0])
     assert skipped.request.path.endswith(made[2].ubrn)
     page = clinician.send(skipped, "/staff/desk/triage/", decision="ASK_FOR_MORE", comment="Which side?")
-    assert "Only skipped ones are left" in page.text
+    assert "1 referral still waits to be read" in page.text
     page = clinician.send(clinician.get("/staff/desk/triage"), "/staff/desk/triage/", decision="REDIRECT",
                           service_id=str(lives.region.services[0].id), comment="Better there")  # fmt: skip
     assert "Nothing left to read" in page.text
@@ -150,6 +159,77 @@ def test_changed_but_still_waiting_is_shown_again(lives: Life, clinician: Visito
     assert "Fine to wait" in sent.text
     done = clinician.send(sent, "/staff/desk/triage/", comment="Fine to wait")
     assert "Accepted: Ada" in done.text
+
+
+def test_what_the_practice_corrected_is_nobody_s_decision(lives: Life, clinician: Visitor) -> None:
+    made = lives.to(S.AWAITING_TRIAGE)
+    lives.work.session.commit()
+    page = clinician.get(f"/staff/desk/triage/{made.ubrn}")
+    made.version += 1
+    lives.work.session.commit()
+    sent = clinician.send(page, "/staff/desk/triage/", decision="TRIAGE_ACCEPT", comment="Fine to wait")
+    assert sent.status_code == 409
+    assert "It was changed meanwhile." in sent.text
+    assert "decided meanwhile" not in sent.text
+
+
+def test_a_definer_reads_no_names_on_the_advice_list(lives: Life, admin: Visitor, definer: Visitor) -> None:
+    site = lives.work.session.get_one(Site, lives.triage.site_id)
+    advises = factories.service(
+        lives.work, lives.region.provider, site, name="Skin advice", booking_mode=BookingMode.ADVICE_ONLY
+    )
+    about = factories.PatientFactory(practice_id=lives.region.practice.id, given_name="Asked", family_name="About")
+    advice.ask(lives.gp, advice.NewAdvice(
+        patient_id=about.id, service_id=advises.id, priority=Priority.ROUTINE, subject="A mole", text="Is it one?",
+        convertible=False,
+    ))  # fmt: skip
+    lives.work.session.commit()
+    assert "Asked About" in admin.get("/staff/desk?list=ADVICE_REQUESTS").text
+    page = definer.get("/staff/desk?list=ADVICE_REQUESTS")
+    assert page.status_code == 200
+    assert "Asked About" not in page.text
+    assert 'href="/staff/desk?list=ADVICE_REQUESTS"' not in page.text
+
+
+def test_places_are_counted_for_those_who_may_have_them(lives: Life) -> None:
+    def missing() -> list[tuple[int, int]]:
+        return [(one.free, one.missing) for one in queue.shortages(lives.clinician)]
+
+    for priority in (Priority.ROUTINE, Priority.ROUTINE, Priority.URGENT):
+        alone = lives.refer(shortlist=[lives.full.id], priority=priority)
+        lives.do(lives.gp, alone, A.DEFER_TO_PROVIDER, reason="NO_SLOTS", service_id=lives.full.id)
+    first = lives.region.slots[0].starts_at
+    assert missing() == [(0, 3)]
+    factories.slots(lives.work, lives.full, first, 1, capacity=5, priorities=PRIORITY_BIT[Priority.TWO_WEEK_WAIT])
+    assert missing() == [(0, 3)]  # nobody of these may have it
+    factories.slots(lives.work, lives.full, first, 1, capacity=3, priorities=PRIORITY_BIT[Priority.URGENT])
+    assert missing() == [(1, 2)]
+    factories.slots(lives.work, lives.full, first, 1, capacity=1)
+    assert missing() == [(2, 1)]
+    factories.slots(lives.work, lives.full, first, 1, capacity=2, priorities=PRIORITY_BIT[Priority.ROUTINE])
+    assert missing() == [(3, 0)]
+
+
+def test_the_number_of_queries_does_not_grow(lives: Life, admin: Visitor) -> None:
+    """Neither with the rows of a list whose times are looked for, nor with the services that could have a referral."""
+    made = lives.to(S.DEFERRED_TO_PROVIDER)
+    lives.to(S.DEFERRED_TO_PROVIDER)
+    site = lives.work.session.get_one(Site, lives.triage.site_id)
+    lives.work.session.commit()
+    paths = (
+        "/staff/desk?list=APPOINTMENT_SLOT_ISSUES", f"/staff/desk/referrals/{made.ubrn}/times",
+        f"/staff/desk/clinics/cancel?service={lives.region.services[0].id}&first=2026-03-03&last=2026-03-09",
+    )  # fmt: skip
+    lives.to(S.BOOKED)
+    lives.work.session.commit()
+    before = [admin.asked(path) for path in paths]
+    for number in range(5):
+        lives.to(S.DEFERRED_TO_PROVIDER)
+        lives.to(S.BOOKED)
+        another = factories.service(lives.work, lives.region.provider, site, name=f"Clinic {number}")
+        factories.slots(lives.work, another, lives.region.slots[0].starts_at, 2)
+    lives.work.session.commit()
+    assert [admin.asked(path) for path in paths] == before
 
 
 def test_review_of_a_booked_appointment(lives: Life, stands: Stands, clinician: Visitor) -> None:

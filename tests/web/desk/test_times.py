@@ -7,13 +7,16 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
-from booking.domain.referral import ReferralState
-from booking.domain.words import BookingState, HoldKind, Sex
+from booking.domain.eligibility import PRIORITY_BIT
+from booking.domain.referral import Action, ReferralState
+from booking.domain.words import BookingState, HoldKind, Priority, Sex
 from booking.models import Booking, ClinicCancellation, Referral, Slot
 from booking.services import booking
 from booking.services.booking import Choice
 from tests import factories
+from tests.conftest import Rows
 from tests.life.conftest import Life
 from tests.web.conftest import Visitor, forms
 from tests.web.desk.conftest import Stands
@@ -63,8 +66,6 @@ def test_an_issue_is_sent_where_there_are_times(lives: Life, stands: Stands, adm
     made = lives.to(S.DEFERRED_TO_PROVIDER)
     # Only the full clinic is on the shortlist of the second.
     alone = lives.refer(shortlist=[lives.full.id])
-    from booking.domain.referral import Action
-
     lives.do(lives.gp, alone, Action.DEFER_TO_PROVIDER, reason="NO_SLOTS", service_id=lives.full.id)
     lives.work.session.commit()
     listed = admin.get("/staff/desk?list=APPOINTMENT_SLOT_ISSUES")
@@ -112,7 +113,7 @@ def test_another_time_is_proposed_and_the_appointment_stands(lives: Life, stands
     assert stale.status_code == 404
 
 
-def test_a_clinic_is_previewed_cancelled_and_followed(lives: Life, stands: Stands, admin: Visitor) -> None:
+def test_a_clinic_is_previewed_cancelled_and_followed(lives: Life, stands: Stands, admin: Visitor, rows: Rows) -> None:
     booked = [lives.to(S.BOOKED) for _ in range(3)]
     other = lives.refer()
     lives.work.session.commit()
@@ -138,8 +139,11 @@ def test_a_clinic_is_previewed_cancelled_and_followed(lives: Life, stands: Stand
     assert done.request.path.startswith("/staff/desk/clinics/cancelled/")
     assert done.text.count("Needs a time") == 4
     again = admin.send(late, "/staff/desk/clinics/cancel", reason="CLINICIAN_UNAVAILABLE")
-    assert again.status_code == 422
-    assert "There is no slot to come" in again.text
+    assert again.request.path == done.request.path  # a second click leads to what the first did
+    assert len(rows(select(ClinicCancellation.id))) == 1
+    unlike = admin.send(late, "/staff/desk/clinics/cancel", reason="CLINICIAN_UNAVAILABLE", digest="other")
+    assert unlike.status_code == 422
+    assert "There is no slot to come" in unlike.text
     for made in booked:
         assert stands(made).state is S.APPT_CANCELLED_BY_PROVIDER
     times = admin.get(f"/staff/desk/referrals/{booked[0].ubrn}/times")
@@ -216,3 +220,33 @@ def test_needs_decide_what_suits(lives: Life, admin: Visitor) -> None:
     assert "a female clinician" in page.text
     later = admin.get(f"/staff/desk/referrals/{made.ubrn}/times?since={lives.work.today + timedelta(days=400)}")
     assert "No free time at your services" in later.text
+
+
+def test_letting_go_leaves_what_the_patient_confirms_elsewhere(lives: Life, live: Live, admin: Visitor) -> None:
+    made = lives.refer(shortlist=[one.id for one in lives.region.services])
+    lives.book(made)
+    reference = booking.current_booking(lives.clinician, made).reference  # type: ignore[union-attr]
+    assert reference is not None
+    booking.cancel_booking(lives.patient(made), reference, reason="UNABLE_TO_ATTEND", comment=None)
+    lives.work.session.commit()
+    kept = admin.send(admin.get(f"/staff/desk/referrals/{made.ubrn}/times"), f"/staff/desk/referrals/{made.ubrn}/hold")
+    theirs = lives.region.slots[-1]
+    booking.hold(lives.patient(made), made.ubrn, Choice(theirs.id, theirs.starts_at, theirs.ends_at))
+    lives.work.session.commit()
+    admin.send(kept, f"/staff/desk/referrals/{made.ubrn}/let-go")
+    assert [(one.slot_id, one.state) for one in live(made)] == [(theirs.id, BookingState.HELD)]
+
+
+def test_another_service_s_first_time_is_one_of_that_priority(lives: Life, admin: Visitor) -> None:
+    alone = lives.refer(shortlist=[lives.full.id])
+    lives.do(lives.gp, alone, Action.DEFER_TO_PROVIDER, reason="NO_SLOTS", service_id=lives.full.id)
+    clinic = lives.region.services[0]
+    for slot in lives.work.session.scalars(select(Slot).where(Slot.service_id == clinic.id)):
+        slot.priorities = PRIORITY_BIT[Priority.TWO_WEEK_WAIT]
+    lives.work.session.commit()
+    page = admin.get(f"/staff/desk/referrals/{alone.ubrn}/times")
+    assert "nothing free" in page.text
+    assert "first free" not in page.text
+    factories.slots(lives.work, clinic, lives.region.slots[-1].starts_at + timedelta(days=1), 1)
+    lives.work.session.commit()
+    assert "first free Sunday 8 March at 10:40" in admin.get(f"/staff/desk/referrals/{alone.ubrn}/times").text

@@ -156,3 +156,19 @@ def test_sessions_are_listed_and_ended(patient: Visitor, referred: Referred, new
     for one in (elsewhere, third):
         assert one.get("/choices").request.path == "/sign-in"
     assert patient.get("/choices").status_code == 200
+
+
+@pytest.mark.parametrize(("km", "shown"), [(12.345678, "7.7"), (32.18688, "20"), (160.9, "100"), (1000.0, "621.4")])
+def test_saving_needs_unchanged_changes_nothing(
+    patient: Visitor, referred: Referred, work: Work, km: float, shown: str
+) -> None:
+    mine = work.session.get_one(Patient, referred.referral.patient_id)
+    mine.farthest_km = km
+    work.session.commit()
+    page = patient.get("/me/needs")
+    assert f'value="{shown}"' in page.text
+    assert f"<dd>{shown}</dd>" in patient.get("/me/record").text.replace(' class="nhsuk-summary-list__value"', "")
+    patient.send(page, "/me/needs")
+    work.session.expire_all()
+    kept = work.session.get_one(Patient, referred.referral.patient_id)
+    assert (kept.farthest_km, kept.version) == (km, mine.version)

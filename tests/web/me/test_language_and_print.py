@@ -65,3 +65,28 @@ def test_staff_pages_stay_english(staff) -> None:  # type: ignore[no-untyped-def
     page = someone.get("/staff/referrals")
     assert '<html lang="en">' in page.text
     assert "Cymraeg" not in page.text
+
+
+def test_staff_can_change_the_size_of_print_back(newcomer, region) -> None:  # type: ignore[no-untyped-def]
+    someone = newcomer()
+    someone.send(someone.get("/sign-in"), "/language", large_print="yes")
+    page = someone.staff("referring_admin@p81001")
+    assert 'class="app-large"' in page.text
+    back = someone.send(page, "/language", large_print="no")
+    assert 'class="app-large"' not in back.text
+    assert back.request.path == page.request.path
+
+
+def test_why_a_time_was_offered_is_in_the_language_of_the_record(patient: Visitor) -> None:
+    patient.send(patient.get("/choices"), "/language", language="cy")
+    record = patient.get("/me/record").text
+    assert "We are keeping this time for you." not in record
+    assert "Rydym yn cadw&#39;r amser hwn i chi." in record
+
+
+def test_a_name_that_is_refused_is_refused_in_the_language(patient: Visitor) -> None:
+    patient.send(patient.get("/choices"), "/language", language="cy")
+    page = patient.send(patient.get("/me/acting"), "/me/acting", acting_name="a\u202eb", acting_relation="CHILD")
+    assert page.status_code == 422
+    assert "Give your name" not in page.text
+    assert "Rhowch eich enw mewn llythrennau" in page.text

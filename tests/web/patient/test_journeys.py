@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from icalendar import Calendar
 from sqlalchemy import select, update
+from sqlalchemy.orm.attributes import set_committed_value
 
 from booking.domain.referral import Action, ReferralState
 from booking.domain.words import BookingState, OfferState, Role, SlotStatus
-from booking.models import AuditEntry, Booking, Offer, Referral, Slot
-from booking.services import answers, booking
+from booking.models import AuditEntry, Booking, Offer, Referral, Site, Slot
+from booking.services import answers, booking, calendar
 from booking.services.booking import Choice
 from booking.services.work import Work
 from booking.web.patient.progress import HAPPENED
@@ -193,14 +195,85 @@ def test_every_action_has_its_words() -> None:
 def test_before_cancelling_it_is_said_what_it_means(patient: Visitor) -> None:
     book(patient)
     page = " ".join(patient.get("/appointment/cancel").text.split())
-    assert "you never stand there without any" in page
+    assert "you are never left without one" in page
     assert "your wait still counts from 2 March 2026: 0 days so far" in page
     assert "the first one free now is Tuesday 3 March at 09:" in page
 
 
-def test_an_appointment_that_is_over_can_not_be_changed(patient: Visitor, clock: Clock) -> None:
+def test_an_appointment_that_is_over_can_not_be_changed(
+    patient: Visitor, referred: Referred, clock: Clock, work: Work
+) -> None:
     book(patient)
+    before = live(work, referred.ubrn)
+    asked = next(one.fields for one in forms(patient.get("/appointment/cancel")) if one.action == "/appointment/cancel")
+    times = patient.get("/appointment/times")
+    target = [one.fields for one in forms(times) if one.action == "/appointment/move"][-1]
     clock.now += timedelta(days=2)
-    patient.client.get("/")
-    page = patient.get("/appointment/cancel")
-    assert page.request.path in ("/appointment", "/sign-in")
+    patient.sign_in(referred.ubrn, referred.code)
+    token = forms(patient.get("/appointment"))[0].fields["csrf_token"]
+    cancelling = {**asked, "csrf_token": token, "reason": "OTHER", "comment": "Away then"}
+    for path, query, sent in (
+        ("/appointment/cancel", {}, cancelling),
+        ("/appointment/move", target, {**target, "csrf_token": token, "reference": asked["reference"]}),
+    ):
+        page = patient.client.get(path, query_string=query, follow_redirects=True)
+        assert page.request.path == "/appointment"
+        answer = patient.client.post(path, data=sent, follow_redirects=True)
+        assert answer.request.path == "/appointment"
+        assert live(work, referred.ubrn) == before
+
+
+def test_what_is_said_at_the_top_does_not_come_from_the_address(patient: Visitor) -> None:
+    for name in ("cancelled", "joined", "expired"):
+        assert "notification-banner" not in patient.get(f"/choices?notice={name}").text
+    book(patient)
+    assert "Your appointment is moved" not in patient.get("/appointment?notice=moved").text
+
+
+def test_who_asks_twice_to_join_is_told_that_the_clinic_was_asked(visitor: Visitor, lives: Life, work: Work) -> None:
+    made = lives.refer(shortlist=[lives.full.id])
+    token = factories.patient_token(work, made)
+    work.session.commit()
+    with visitor.client.session_transaction() as cookie:
+        cookie["token"] = token
+    asked = visitor.get("/join")
+    for _ in range(2):
+        assert "The clinic has been asked to find you a time." in visitor.send(asked, "/join").text
+
+
+def test_who_asks_to_join_as_a_time_comes_free_is_not_told_that_the_clinic_was_asked(
+    visitor: Visitor, lives: Life, work: Work
+) -> None:
+    made = lives.refer(shortlist=[lives.full.id])
+    token = factories.patient_token(work, made)
+    work.session.commit()
+    with visitor.client.session_transaction() as cookie:
+        cookie["token"] = token
+    asked = visitor.get("/join")
+    factories.slots(work, lives.full, work.now + timedelta(days=3), 1)
+    work.session.commit()
+    page = visitor.send(asked, "/join").text
+    assert "The clinic was not asked: a time may have come free meanwhile." in page
+    assert "has been asked to find you" not in page
+
+
+def test_the_calendar_entry_says_the_instant(patient: Visitor, work: Work) -> None:
+    book(patient)
+    (event,) = Calendar.from_ical(patient.get("/appointment/calendar.ics").data).walk("VEVENT")
+    booked = work.session.scalars(select(Booking).where(Booking.state == BookingState.BOOKED)).one()
+    assert (event["dtstart"].dt, event["dtend"].dt) == (booked.starts_at, booked.ends_at)
+
+
+def test_in_the_hour_that_comes_twice_the_calendar_has_the_right_one(patient: Visitor, work: Work) -> None:
+    book(patient)
+    booked = work.session.scalars(select(Booking).where(Booking.state == BookingState.BOOKED)).one()
+    slot = work.session.get_one(Slot, booked.slot_id)
+    set_committed_value(booked, "slot", slot)
+    set_committed_value(slot, "site", work.session.get_one(Site, slot.site_id))
+    for hour in (0, 1):  # both are 01:30 by the clock in London
+        starts = datetime(2026, 10, 25, hour, 30, tzinfo=UTC)
+        set_committed_value(slot, "starts_at", starts)
+        set_committed_value(slot, "ends_at", starts + timedelta(minutes=20))
+        (event,) = Calendar.from_ical(calendar.appointment(booked, work.now)).walk("VEVENT")
+        assert (event["dtstart"].dt, event["dtend"].dt) == (starts, starts + timedelta(minutes=20))
+    work.session.rollback()

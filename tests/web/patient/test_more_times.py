@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from booking.domain.needs import WEEK_PARTS
-from booking.domain.words import Sex
+from booking.domain.words import HoldKind, Sex, SlotStatus
 from booking.models import Patient, Practitioner, Site, Slot
-from booking.services import booking
+from booking.services import booking, finding, places
 from booking.services.booking import Choice
 from booking.services.work import Work
 from booking.web.patient import wishes
@@ -65,7 +66,15 @@ def test_step_free_miles_and_clinician(patient: Visitor, region: Region, work: W
 
 @pytest.mark.parametrize(
     "query",
-    ["day=9&part=x", "miles=-4", "miles=99999999999999999999", "clinician=robot&mode=TELEPATHY", "week=2026-99-99"],
+    [
+        "day=9&part=x",
+        "miles=-4",
+        "miles=" + "9" * 309,
+        "miles=1001",
+        "miles=99999999999999999999",
+        "clinician=robot&mode=TELEPATHY",
+        "week=2026-99-99",
+    ],
 )
 def test_odd_wishes_are_left_out(patient: Visitor, query: str) -> None:
     page = patient.get(f"/times?{query}")
@@ -167,3 +176,113 @@ def test_times_on_the_day_the_clocks_change(visitor: Visitor, referred: Referred
     assert "<strong>02:30</strong>" in page
     assert "half past two in the morning" in page
     assert "The clocks go forward that day." in page
+
+
+@pytest.fixture
+def many(work: Work, region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More free times than are read: 10 at a time, 30 at most."""
+    monkeypatch.setattr(finding, "MOST", 10)
+    monkeypatch.setattr(finding, "ENOUGH", 5)
+    monday = datetime(2026, 3, 9, 9, tzinfo=UTC)
+    for day in range(5):
+        factories.slots(work, region.services[0], monday + timedelta(days=day), 24)
+    factories.slots(work, region.services[1], datetime(2026, 3, 20, 9, tzinfo=UTC), 3)
+    work.session.commit()
+
+
+@pytest.mark.usefixtures("many")
+def test_a_clinic_is_not_hidden_by_another_with_more_and_sooner_times(
+    patient: Visitor, region: Region, work: Work
+) -> None:
+    second = region.services[1].id
+    sooner = (Slot.service_id == second, Slot.local_date < date(2026, 3, 20))
+    work.session.execute(update(Slot).where(*sooner).values(status=SlotStatus.WITHDRAWN))
+    work.session.commit()
+    page = patient.get(f"/times?service={second}")
+    assert "3 free times fit." in page.text
+    assert len(chosen(page)) == 3
+    clinics = patient.get("/times?view=clinic").text
+    assert f"service={second}" in clinics
+    assert "First free time: Friday 20 March." in clinics
+
+
+@pytest.mark.usefixtures("many")
+def test_what_was_not_looked_at_is_never_said_to_be_none(patient: Visitor) -> None:
+    page = " ".join(patient.get("/times?day=4&part=2").text.split())
+    assert "None of the soonest times fits" in page
+    assert "We looked at the soonest 30 free times, and none of them fits all you asked for." in page
+    assert "No time is free here" not in page
+    assert " none" not in page.split("<main")[1].replace("none of them", "")
+    assert "At least" in patient.get("/times").text
+
+
+@pytest.mark.usefixtures("many")
+def test_weeks_beyond_what_was_read_are_gone_through_one_by_one(patient: Visitor) -> None:
+    page = patient.get("/times?view=week&week=2026-03-16")
+    assert "3 free times fit." in page.text
+    weeks = " ".join(page.text.split('class="pat-weeks"')[1].split("</nav>")[0].split())
+    assert "Week of Monday 9 March<" in weeks.replace("</a>", "<")
+    assert "(" not in weeks
+    first = " ".join(patient.get("/times?view=week&week=2026-03-02").text.split())
+    assert "Week of Monday 9 March (" not in first
+    middle = " ".join(patient.get("/times?view=week&week=2026-03-09").text.split())
+    assert "not counted" in middle
+
+
+def test_a_time_kept_for_another_referral_hides_no_free_one(patient: Visitor, region: Region, work: Work) -> None:
+    other, _ = factories.referral(work, region, reason="Something else")
+    slot = work.session.get_one(Slot, region.slots[-1].id)
+    places.hold_place(work, other, slot, HoldKind.OFFER, work.now + timedelta(days=2))
+    factories.slots(work, region.services[0], slot.starts_at, 1)
+    work.session.commit()
+    page = patient.get("/times").text
+    assert "at the same time as" not in page
+    assert "59 free times fit." in page
+
+
+def stored(work: Work, region: Region) -> int | None:
+    try:
+        return work.session.scalar(select(Patient.unsuitable_times).where(Patient.id == region.patient.id))
+    finally:
+        work.session.rollback()
+
+
+def test_what_is_remembered_comes_beside_what_never_suited(patient: Visitor, region: Region, work: Work) -> None:
+    fridays = 0b111 << 4 * 3
+    work.session.execute(update(Patient).where(Patient.id == region.patient.id).values(unsuitable_times=fridays))
+    work.session.commit()
+    patient.send(patient.get("/times?part=0"), "/times/remember")
+    assert stored(work, region) == wishes.never_mask([], [0]) | fridays
+    nothing = patient.send(patient.get("/times?day=4"), "/times/remember")
+    assert "that would leave no time of the week, so it was not remembered" in nothing.text
+    assert stored(work, region) == wishes.never_mask([], [0]) | fridays
+    patient.send(patient.get("/times?day=4&every=1"), "/times/remember")
+    assert stored(work, region) == wishes.never_mask([4], [])
+
+
+def test_what_can_not_be_remembered_is_not_offered_to_be(patient: Visitor, region: Region) -> None:
+    assert "/times/remember" not in patient.get("/times?mode=IN_PERSON").text
+    page = patient.get(f"/times?mode=IN_PERSON&day=2&service={region.services[1].id}&view=week&week=2026-03-02")
+    told = patient.send(page, "/times/remember")
+    assert "We will remember" in told.text
+    asked = told.request.args
+    assert (asked["mode"], asked["service"], asked["week"]) == ("IN_PERSON", str(region.services[1].id), "2026-03-02")
+
+
+def test_remembering_while_moving_stays_there(patient: Visitor, region: Region, work: Work) -> None:
+    patient.send(patient.send(patient.get("/choices"), "/choose"), "/confirm/")
+    work.session.execute(update(Patient).values(unsuitable_times=wishes.never_mask([4], [])))
+    work.session.commit()
+    told = patient.send(patient.get("/appointment/times?day=3"), "/times/remember")
+    assert "so it was not remembered" in told.text
+    assert told.request.path == "/appointment/times"
+
+
+def test_the_own_slot_of_who_moves_is_counted_nowhere(patient: Visitor, region: Region, work: Work) -> None:
+    work.session.execute(update(Slot).values(capacity=2))
+    work.session.commit()
+    patient.send(patient.send(patient.get("/choices"), "/choose"), "/confirm/")
+    page = patient.get("/appointment/times?view=week&week=2026-03-02")
+    counts = [int(n) for n in re.findall(r"<td>(\d+)</td>", page.text)]
+    assert f"{sum(counts)} free times fit." in page.text
+    assert sum(counts) == 59

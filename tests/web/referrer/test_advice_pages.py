@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from booking.domain.words import AdviceState, Role
-from booking.models import AdviceMessage, AdviceRequest, Referral, Service
+from booking.domain.words import AdviceState, AttachmentState, Role
+from booking.models import AdviceMessage, AdviceRequest, Attachment, Referral, Service
 from booking.services.work import Work
 from booking.web import say
 from tests import factories
@@ -168,6 +168,18 @@ def test_files_are_attached_and_read_by_the_other_side(
     assert "“plan.pdf” is attached" in done.text
     where = done.text.split('href="/staff/files/')[1].split('"')[0]
     assert gp.get(f"/staff/files/{where}").data.startswith(b"%PDF")
+
+
+def test_a_file_that_held_malware_is_called_so(
+    gp: Visitor, specialist: Visitor, region: Region, adviser: Service, work: Work
+) -> None:
+    path = ask(gp, region, adviser, letter=letter("photo.pdf"))
+    work.session.rollback()
+    work.session.scalars(select(Attachment)).one().state = AttachmentState.THREATS_FOUND
+    work.session.commit()
+    page = specialist.get(path)
+    assert "held malware, can’t be opened" in page.text
+    assert "/staff/files/" not in page.text
 
 
 def test_strangers_see_no_conversation(

@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from booking.domain.referral import ReferralState
+from booking.domain.referral import Action, ReferralState
 from booking.domain.words import AttachmentState, BookingState, Priority, Role
 from booking.models import AccessEntry, Attachment, AuditEntry, Booking, Patient, Referral, ReferralEvent, Service
-from booking.services import outcomes, service_facts
+from booking.services import outcomes, practice_patients, service_facts
 from booking.services.directory import services_by_id
 from booking.services.work import Work
 from booking.web import say
+from booking.web.event_words import EVENTS
 from tests import factories
 from tests.factories import Region
 from tests.web.conftest import Referred, Visitor, forms
@@ -145,6 +146,10 @@ def test_what_became_of_referrals_by_clinician(
     assert "No referral fits" in gp.get("/staff/outcomes?group=ENDED").text
 
 
+def test_everything_that_can_happen_has_its_words() -> None:
+    assert set(EVENTS) == set(Action)
+
+
 def test_every_state_has_a_group() -> None:
     assert set(outcomes.GROUP) == set(ReferralState)
 
@@ -256,6 +261,18 @@ def test_an_administrator_acts_for_a_clinician(admin: Visitor, referred: Referre
     assert "for Dr Jones" in admin.get(f"/staff/referrals/{referred.ubrn}").text
 
 
+def test_a_name_is_kept_as_it_is_written_or_left_out(
+    admin: Visitor, referred: Referred, other: Referred, work: Work
+) -> None:
+    name = "Dr می\u200cرزا"  # with the joiner that Persian is written with
+    refused = act(admin, referred.ubrn, "cancel-referral", reason="NO_LONGER_REQUIRED", acting_for="Dr\0")
+    assert "This holds characters that are not text" in refused.text
+    act(admin, referred.ubrn, "cancel-referral", reason="NO_LONGER_REQUIRED", acting_for=name)
+    act(admin, other.ubrn, "cancel-referral", reason="NO_LONGER_REQUIRED", acting_for="")
+    named = select(ReferralEvent.on_behalf_of).order_by(ReferralEvent.id.desc()).limit(2)
+    assert read(work, lambda session: list(session.scalars(named))) == [None, name]
+
+
 # Booking for the patient
 
 
@@ -317,6 +334,16 @@ def test_a_patient_is_found_by_name_number_and_reference(gp: Visitor, referred: 
     assert gp.send(gp.get("/staff/patients"), "/staff/patients").status_code == 422
 
 
+def test_only_those_who_are_shown_are_recorded_as_seen(gp: Visitor, region: Region, work: Work) -> None:
+    for _ in range(practice_patients.MOST + 1):
+        factories.PatientFactory(practice_id=region.practice.id, family_name="Same")
+    work.session.commit()
+    page = gp.send(gp.get("/staff/patients"), "/staff/patients", who="same")
+    assert "There are more" in page.text
+    assert page.text.count("<bdi>Same") == practice_patients.MOST
+    assert count(work, AccessEntry, AccessEntry.what == "patient") == practice_patients.MOST
+
+
 def say_ubrn(ubrn: str) -> str:
     return f"{ubrn[:4]} {ubrn[4:8]} {ubrn[8:]}"
 
@@ -332,7 +359,12 @@ def test_a_record_is_put_right_and_not_from_an_old_page(gp: Visitor, region: Reg
     work.session.rollback()
     assert count(work, AuditEntry, AuditEntry.action == "patient.correct") == 1
     old = gp.send(page, path, family_name="Older")
-    assert "changed meanwhile" in old.text
+    assert "changed meanwhile, to “O’Patient”" in old.text
+    assert 'value="ada@example.com"' in old.text
+    again = gp.send(old, path)  # they have read it, and mean it
+    assert "Saved" in again.text
+    record = select(Patient.family_name, Patient.postcode, Patient.email)
+    assert read(work, lambda session: tuple(session.execute(record).one())) == ("Older", "ZZ99 9ZZ", "ada@example.com")
     assert gp.send(gp.get(path), path, channel="SMS").status_code == 422  # no number to send to
 
 
