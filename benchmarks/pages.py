@@ -78,6 +78,13 @@ class Walker:
         text = body.decode() if answer.headers.get_content_type() == "text/html" else ""
         return answer.status, text, len(raw), took
 
+    def page(self, path: str) -> tuple[int, float]:
+        """Bytes on the wire and milliseconds of a page. Raises RuntimeError if it is not answered with one."""
+        status, _, size, took = self.get(path)
+        if status != 200:
+            raise RuntimeError(f"{path} answered {status}")
+        return size, took
+
     def walk(self, start: str) -> None:
         """Every page that links lead to, breadth first."""
         waiting = [start]
@@ -170,7 +177,7 @@ def _cookie(url: str, token: str) -> str:
 def first_load(walker: Walker) -> int:
     """Bytes of the front page and all it needs."""
     _, text, size, _ = walker.get("/")
-    return size + sum(walker.get(path)[2] for path in dict.fromkeys(ASSET.findall(text)))
+    return size + sum(walker.page(path)[0] for path in dict.fromkeys(ASSET.findall(text)))
 
 
 def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -196,11 +203,11 @@ def measure(url: str, options: argparse.Namespace) -> dict[str, Any]:
             walker.walk(start)
             public = public or set(walker.seen)
             for route, paths in walker.seen.items():
-                asked = [walker.get(paths[n % len(paths)]) for n in range(options.requests)]
-                times = [ms for _, _, _, ms in asked]
+                asked = [walker.page(paths[n % len(paths)]) for n in range(options.requests)]
+                times = [ms for _, ms in asked]
                 pages.append(
                     {"who": name, "page": route.removeprefix("web."), "p50_ms": round(percentile(times, 0.5), 1),
-                     "p95_ms": round(percentile(times, 0.95), 1), "bytes": max(size for _, _, size, _ in asked)}
+                     "p95_ms": round(percentile(times, 0.95), 1), "bytes": max(size for size, _ in asked)}
                 )  # fmt: skip
     slowest, heaviest = max(pages, key=lambda one: one["p95_ms"]), max(pages, key=lambda one: one["bytes"])
     return {"first_load_bytes": first, "pages": pages, "slowest": slowest, "heaviest": heaviest}

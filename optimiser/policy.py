@@ -88,9 +88,8 @@ class Policy:
     def balanced(cls) -> Policy:
         """Breaches traded against waiting, rather than above it: a routine breach is worth 50 routine days.
 
-        Meant to keep every group's mean wait where ring-fenced first come, first served has it, with far fewer
-        breaches; the default has the fewest breaches, and lets two-week-wait and already late patients wait
-        a little longer for it, inside their targets where they still can.
+        More routine breaches than by the default, for shorter waits of others. It keeps no group's mean wait within a
+        day of ring-fenced first come, first served by itself: docs/fairness.md has both policies measured.
         """
         return cls(
             version="2026-01-balanced",

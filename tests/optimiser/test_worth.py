@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optimiser import Expected, PlanError, Problem, Slots, check, greedy, solve
+from optimiser import Expected, PlanError, Problem, check, greedy, solve
 from optimiser.compiling import fold
-from optimiser.fairness import slots_of
 from optimiser.gains import values
 from optimiser.generate import generate
-from optimiser.measure import breaches
 from optimiser.worth import Verifier, Worth, usual_kinds, with_session, worth
 
 from .conftest import SMALL, problem, shortlists, slots

@@ -50,7 +50,7 @@ def test_a_report(client: FlaskClient, records: Records, commissioner: Headers) 
     about = {line[0]: line[1] for line in lines[:4]}
     assert about["Period"] == "2026-02-01 to 2026-02-28"
     assert about["Made"] == "Monday 2 March 2026 at 09:00"
-    assert "Counts below 5 are not told" in about["Small numbers"]
+    assert "Counts below 5 are suppressed" in about["Small numbers"]
     assert lines[4] == [column.name for column in REPORTS["referrals"].columns]
     rows = {(line[0], line[1]): line for line in lines[5:]}
     assert rows["all", "all"][3:] == ["12", "*", "*"]  # 14, none, none

@@ -52,7 +52,7 @@ def _about(published: Published) -> list[tuple[str, str]]:
         ("Report", published.report.title),
         ("Period", shown),
         ("Made", made),
-        ("Small numbers", f"{published.rule} {NOT_TOLD} stands for what is not told."),
+        ("Small numbers", f"{published.rule} {NOT_TOLD} stands for a suppressed figure."),
     ]
     lines += [("Only", f"{name} {value}") for name, value in published.filters.items()]
     return lines

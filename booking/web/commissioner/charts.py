@@ -144,7 +144,7 @@ def _in_words(points: Sequence[Point], told: Sequence[Point], unit: str) -> str:
         f"{least.name}."
     )
     missing = len(points) - len(told)
-    return f"{words} {missing} not told." if missing else words
+    return f"{words} {missing} suppressed." if missing else words
 
 
 def said(value: float, unit: str) -> str:

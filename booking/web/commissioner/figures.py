@@ -10,7 +10,7 @@ from booking.services.reports.table import Row
 from booking.web.commissioner import asked, charts
 from booking.web.commissioner.charts import Bars, Line, Point, said
 
-NOT_TOLD = "not told"
+NOT_TOLD = "suppressed"
 
 
 @dataclass(frozen=True, slots=True)

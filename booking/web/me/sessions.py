@@ -75,5 +75,5 @@ def acting_send() -> ResponseReturnValue:
 def acting_end() -> ResponseReturnValue:
     """Say that it is the patient from now on."""
     service.end(work())
-    flash(gettext("Noted. It is the patient from now on."), "success")
+    flash(gettext("Noted. From now on the patient is doing this."), "success")
     return redirect(url_for("web.acting"))

@@ -144,7 +144,7 @@ def against(referral: Referral, one: ShownSlot) -> tuple[str, ...]:
     faults = (
         (patient.step_free and one.in_person and not one.step_free, _("No step-free access")),
         (patient.interpreter_language is not None and not one.interpreters, _("No interpreters")),
-        (patient.clinician_sex not in (None, one.clinician_sex), _("Another clinician than you asked for")),
+        (patient.clinician_sex not in (None, one.clinician_sex), _("Not the clinician you asked for")),
         (not patient.video_possible and one.by_video, _("By video, which you said you can’t use")),
     )
     return tuple(gettext(words) for wrong, words in faults if wrong)

@@ -33,7 +33,7 @@ HAPPENED = {
     A.CHANGE_PRIORITY: _("How urgent your referral is was changed."),
     A.BOOK: _("An appointment was booked: {appointment}."),
     A.MOVE_APPOINTMENT: _("The appointment was moved to another time: {appointment}."),
-    A.CANCEL_APPOINTMENT_BY_PATIENT: _("The appointment was cancelled at your wish: {appointment}."),
+    A.CANCEL_APPOINTMENT_BY_PATIENT: _("You asked for this appointment to be cancelled: {appointment}."),
     A.CANCEL_APPOINTMENT_BY_PROVIDER: _("The clinic had to cancel the appointment: {appointment}."),
     A.CANCEL_AND_ACT_LATER: _("The clinic had to put off the appointment: {appointment}."),
     A.DEFER_TO_PROVIDER: _("No time was free. The clinic was asked to find you one."),

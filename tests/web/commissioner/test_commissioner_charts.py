@@ -93,7 +93,7 @@ def test_what_is_drawn_is_said() -> None:
     assert made.latest == "30 days, July 2026"
     assert made.told == (
         "From May 2026 to July 2026. Last 30 days, July 2026; highest 30 days, July 2026; lowest 12 days, May 2026. "
-        "1 not told."
+        "1 suppressed."
     )
     assert charts.said(1, "days") == "1 day"
     assert charts.said(1200, "") == "1,200"

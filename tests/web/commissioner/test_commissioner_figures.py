@@ -47,7 +47,7 @@ def test_a_year_in_charts_with_the_figures_behind(commissioner: Visitor, year: R
     assert "31 days, February 2026" in page.text
     assert "Offered a choice of providers" in page.text
     assert "100%, January 2026" in page.text
-    assert "not told" in page.text
+    assert "suppressed" in page.text
     assert "Patient" not in page.text.replace("Patients of your", "")
     by_provider = commissioner.get("/staff/overview?by=provider&specialty=330&provider=RA1")
     assert "Choice is offered before anybody knows the provider" in by_provider.text
