@@ -18,6 +18,11 @@ TWICE = (
 RUN = "from optimiser.twice import twice; print(twice(1), twice.py_func(1), sum(twice.stats.cache_hits.values()))"
 
 
+def test_every_compiled_loop_is_a_kernel() -> None:
+    """What numba compiles by itself holds the GIL, and is kept though a kernel that is part of it has changed."""
+    assert [path.name for path in sorted(ROOT.glob("**/*.py")) if "numba" in path.read_text()] == ["jit.py"]
+
+
 def _run(folder: Path) -> list[str]:
     done = subprocess.run([sys.executable, "-c", RUN], cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.split()

@@ -113,6 +113,22 @@ class TestTheGreedyGap:
         assert offered(client, newcomer, head) == []
         assert pencilled(rows, flexible) == [scarce.id]
 
+    @pytest.mark.parametrize(("days_left", "moves"), [(3, False), (4, True)])
+    def test_nobody_is_moved_past_a_target_whatever_the_policy_lets_them_lose(
+        self, client: FlaskClient, flask: Flask, work: Work, region: Region, rows: Rows, days_left: int, moves: bool
+    ) -> None:
+        body = {"optimiser": {"reseat_loss": 10**12}}
+        policy.publish_policy(work, body, effective_from=work.today, explanation="Move people as far as need be.")
+        scarce, other, _ = only(work, region, (0, 2), (1, 4), (1, 1))
+        somebody(work, region, 1, priority=Priority.TWO_WEEK_WAIT)
+        flexible, _ = somebody(work, region, 0, 1, rtt_clock_start=_days_ago(work, 126 - days_left))
+        assert flexible.due_date == work.today + timedelta(days=days_left)
+        flask("plan", "--wave", "1")
+        assert pencilled(rows, flexible) == [scarce.id]
+        newcomer, head = somebody(work, region, 0)
+        assert [one["slot_id"] for one in offered(client, newcomer, head)] == ([scarce.id] if moves else [])
+        assert pencilled(rows, flexible) == [(other if moves else scarce).id]
+
     def test_a_greater_need_goes_first(
         self, client: FlaskClient, flask: Flask, work: Work, region: Region, rows: Rows
     ) -> None:
