@@ -36,8 +36,8 @@ WORDS = {
         "The clinic has sent your referral back to {practice}, who will talk with you about what happens next."
     ),
     S.DID_NOT_ATTEND: _(
-        "The clinic recorded that you did not come to your appointment. The clinic or {practice} will be in touch about "
-        "what happens next. If you were there, please tell them."
+        "The clinic recorded that you did not come to your appointment. The clinic or {practice} will be in touch "
+        "about what happens next. If you were there, please tell them."
     ),
     S.ASSESSMENT_RESULT: _("The clinic has seen you and has written to {practice} with the result."),
     S.ATTENDED: _("You have been seen. The clinic will tell you what happens next."),
