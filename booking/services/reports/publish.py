@@ -60,8 +60,9 @@ class Published:
     def rule(self) -> str:
         """How small numbers are kept back, in words."""
         return (
-            f"Counts below {self.least} are suppressed, and so are groups of fewer. All others, totals too, are "
-            f"rounded to the nearest multiple of {small_numbers.step(self.least)}, each by itself, so parts need not add up. "
+            f"Counts below {self.least} are suppressed, and so are groups of fewer. "
+            f"All others, totals too, are rounded to the nearest multiple of {small_numbers.step(self.least)}, "
+            "each by itself, so parts need not add up. "
             "Percentages are of the rounded counts."
         )
 
