@@ -88,7 +88,7 @@ def test_a_service_is_opened_to_a_practice_and_closed_again(clinic: Clinic, open
     page.get_by_label("Part of its name").fill(name)
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name=f"Choose {name}").click()
-    page.get_by_label("To whom").select_option("Hilltop Practice")
+    page.get_by_label("To whom").select_option("Hilltop Practice (P81002)")
     page.get_by_label("Why").fill("A pilot")
     page.get_by_role("button", name="Open the service").click()
     heading(page, name)

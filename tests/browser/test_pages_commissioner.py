@@ -162,8 +162,11 @@ STATES = [
     State("web.practices", "full", COMMISSIONER, _at("/staff/practices")),
     State("web.practices", "nothing found", COMMISSIONER, _at("/staff/practices?q=zzzz")),
     State("web.practice_close", "plain", COMMISSIONER, _at("/staff/practices/P81002/close")),
-    State("web.practice_close", "refused", COMMISSIONER, _at("/staff/practices/P81002/close"),
+    State("web.practice_close", "chosen", COMMISSIONER, _at("/staff/practices/P81002/close?successor=none")),
+    State("web.practice_close", "not sure", COMMISSIONER, _at("/staff/practices/P81002/close?successor=none"),
           _press("Close the practice")),
+    State("web.practice_close", "nobody chosen", COMMISSIONER, _at("/staff/practices/P81002/close"),
+          _press("Continue")),
 ]  # fmt: skip
 
 

@@ -101,10 +101,10 @@ def test_a_commissioner_sees_the_plan_and_nobodys_name(staff: Staff, referred: R
     commissioner = staff(Role.COMMISSIONER)
     assert "Nothing has been planned yet" in commissioner.get("/staff/plan").text
     summary = {
-        "referrals": 9, "placed": 8, "unplaced": {"NO_SLOTS": 1},
+        "referrals": 90, "placed": 72, "unplaced": {"NO_SLOTS": 18},
         "comparison": {
-            "plan": {"breaches": 1, "wait": {"mean": 20.0}, "by_priority": {"urgent": {"breaches": 1}}},
-            "open_fcfs": {"breaches": 4, "wait": None, "by_priority": {}},
+            "plan": {"breaches": 18, "wait": {"mean": 20.0}, "by_priority": {"urgent": {"breaches": 12}}},
+            "open_fcfs": {"breaches": 40, "wait": None, "by_priority": {}},
         },
     }  # fmt: skip
     run = PlanRun(
