@@ -62,7 +62,8 @@ def test_a_patients_session_ends_in_mid_form(clinic: Clinic, opened: Open, javas
     assert mobile(clinic, letter) is None  # seen by the patient before it is sent
     page.get_by_text("Show what I filled in").click()
     expect(page.locator("li", has_text="07700 900123")).to_be_visible()
-    page.get_by_role("button", name="Send it now").dblclick()
+    again = page.get_by_role("button", name="Send it now")
+    again.dblclick() if javascript else again.click()  # a second sending may meet the first, saved already
     expect(page.get_by_role("heading", level=1)).to_have_text("About you")
     assert mobile(clinic, letter) == "07700 900123"
     with clinic.database.unit_of_work(write=False) as session:

@@ -65,7 +65,7 @@ def test_begun_changed_and_ended_on_the_page(patient: Visitor, referred: Referre
     assert "Who has done this for the patient" in listed.text
     assert "<bdi>Bo</bdi> (carer or support worker)" in patient.get("/me/sessions").text
     done = patient.send(listed, "/me/acting/end")
-    assert "It is the patient from now on" in done.text
+    assert "From now on the patient is doing this" in done.text
     assert "is doing this for the patient" not in patient.get("/choices").text
     patient.send(patient.send(patient.get("/choices"), "/choose"), "/confirm/")
     assert rows(select(ReferralEvent.actor).order_by(ReferralEvent.id.desc()))[0] == "patient"
